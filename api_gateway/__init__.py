@@ -1,0 +1,1 @@
+"""The client-server API: stateless, as many processes as there is load."""

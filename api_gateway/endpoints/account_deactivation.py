@@ -1,0 +1,37 @@
+"""Deactivating one's account for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from api_gateway.joined_rooms import leave_all_rooms
+from api_gateway.password_stage import PasswordAuth
+from api_gateway.user_commands import send_until_done
+from service_kit.http.authentication import Caller
+from service_kit.http.endpoint import endpoint
+from service_kit.rpc.commands import CommandClient
+from service_kit.rpc.pb.user_commands_pb2 import DeactivateUser, UserCommand
+from service_kit.rpc.queries import RoomQueries
+
+
+class DeactivateRequest(Struct):
+    auth: dict[str, Any] | None = None
+    erase: bool = False
+
+
+@endpoint("POST", "/_matrix/client/v3/account/deactivate", operation="deactivateAccount", deadline_s=300.0)
+async def deactivate_account(
+    body: DeactivateRequest,
+    caller: Caller,
+    users: CommandClient,
+    queries: RoomQueries,
+    password_auth: PasswordAuth,
+) -> dict[str, object]:
+    await password_auth.demand("deactivateAccount", caller, body.auth)
+    command = DeactivateUser(user_id=caller.user_id, erase=body.erase)
+    await send_until_done(users, caller.user_id, UserCommand(deactivate_user=command))
+    await leave_all_rooms(caller.user_id, users, queries)
+    # "This must be `success` if the homeserver has no identifiers to unbind for the user."
+    return {"id_server_unbind_result": "success"}

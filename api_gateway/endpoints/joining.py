@@ -1,0 +1,64 @@
+"""`POST /rooms/{roomId}/join` and `POST /join/{roomIdOrAlias}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import orjson
+
+from api_gateway.memberships import Action, change_membership
+from api_gateway.profiles import member_content, profile_of
+from matrix_protocol.errors import InvalidParam, NotFound
+from matrix_protocol.identifiers import is_valid_room_alias
+from service_kit.http.authentication import Caller
+from service_kit.http.endpoint import endpoint
+from service_kit.http.rate_limits import MEMBERSHIP
+from service_kit.http.request import Request
+from service_kit.rpc.commands import CommandClient
+
+
+class JoinBody(msgspec.Struct):
+    reason: str | None = None
+    third_party_signed: dict[str, Any] | None = None
+
+
+class JoinQuery(msgspec.Struct):
+    """Servers that may know the room. Accepted, and not needed: all rooms that can be joined are here."""
+
+    via: list[str] = []
+    server_name: list[str] = []
+
+
+@endpoint(
+    "POST", "/_matrix/client/v3/rooms/{roomId}/join", operation="joinRoomById", rate_limit=MEMBERSHIP, guests=True
+)
+async def join_room_by_id(
+    room_id: str, body: JoinBody, caller: Caller, request: Request, commands: CommandClient
+) -> bytes:
+    return await _join(commands, room_id, body, caller, request)
+
+
+@endpoint("POST", "/_matrix/client/v3/join/{roomIdOrAlias}", operation="joinRoom", rate_limit=MEMBERSHIP, guests=True)
+async def join_room(
+    room_id_or_alias: str,
+    body: JoinBody,
+    query: JoinQuery,
+    caller: Caller,
+    request: Request,
+    commands: CommandClient,
+) -> bytes:
+    if room_id_or_alias.startswith("#"):
+        if not is_valid_room_alias(room_id_or_alias):
+            raise InvalidParam("This is not a room alias")
+        raise NotFound("There is no such room alias")
+    return await _join(commands, room_id_or_alias, body, caller, request)
+
+
+async def _join(commands: CommandClient, room_id: str, body: JoinBody, caller: Caller, request: Request) -> bytes:
+    profile = await profile_of(commands, caller.user_id, timeout_s=request.timeout_s)
+    content = member_content(profile, reason=body.reason, third_party_signed=body.third_party_signed)
+    await change_membership(
+        commands, room_id, caller, caller.user_id, Action.JOIN, content, timeout_s=request.timeout_s
+    )
+    return orjson.dumps({"room_id": room_id})

@@ -1,0 +1,64 @@
+"""`PUT /rooms/{roomId}/state/{eventType}/{stateKey}`."""
+
+from __future__ import annotations
+
+import orjson
+
+from api_gateway.checks import EVENT_BODY_BYTES_MAX, check_room_id, event_content, event_id_answer
+from matrix_protocol.errors import BadJson, InvalidParam
+from matrix_protocol.identifiers import is_valid_room_alias
+from service_kit.http.authentication import Caller
+from service_kit.http.decoding import RawJsonObject
+from service_kit.http.endpoint import endpoint
+from service_kit.http.rate_limits import MESSAGE
+from service_kit.http.request import Request
+from service_kit.rpc.commands import CommandClient
+from service_kit.rpc.pb.room_commands_pb2 import RoomCommand, SendEvent
+
+
+@endpoint(
+    "PUT",
+    "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
+    operation="setRoomStateWithKey",
+    rate_limit=MESSAGE,
+    # "When an empty string, the trailing slash on this endpoint is optional."
+    aliases=("/_matrix/client/v3/rooms/{roomId}/state/{eventType}",),
+    body_bytes_max=EVENT_BODY_BYTES_MAX,
+    guests=True,
+)
+async def set_room_state_with_key(
+    room_id: str,
+    event_type: str,
+    body: RawJsonObject,
+    caller: Caller,
+    request: Request,
+    rooms: CommandClient,
+    state_key: str = "",
+) -> bytes:
+    if event_type == "m.room.canonical_alias":
+        _check_aliases(body)
+    event = SendEvent(
+        sender=caller.user_id,
+        device_id=caller.device_id,
+        event_type=event_type,
+        state_key=state_key,
+        content_json=event_content(body),
+        guest=caller.guest,
+    )
+    reply = await rooms.room(check_room_id(room_id), RoomCommand(send_event=event), timeout_s=request.timeout_s)
+    return event_id_answer(reply.event_id)
+
+
+def _check_aliases(body: bytes) -> None:
+    """ "servers SHOULD ensure that any new aliases being listed in the event are valid per their grammar/syntax".
+
+    NOTSPEC: not that they point to this room: there is no directory of aliases yet.
+    """
+    content = orjson.loads(body)
+    alias, alt_aliases = content.get("alias"), content.get("alt_aliases", [])
+    if not isinstance(alt_aliases, list):
+        raise BadJson("Expected `array` - at `$.alt_aliases`")
+    for text in [*([] if alias is None else [alias]), *alt_aliases]:
+        # "An empty or missing `alias` means that there is none."
+        if text != "" and not (isinstance(text, str) and is_valid_room_alias(text)):
+            raise InvalidParam("The content names an alias that is not valid")

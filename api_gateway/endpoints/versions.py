@@ -1,0 +1,17 @@
+"""Which versions of the specification the server follows."""
+
+from __future__ import annotations
+
+import orjson
+
+from service_kit.http.endpoint import Auth, endpoint
+
+SPECIFICATION_VERSIONS = tuple(f"v1.{minor}" for minor in range(1, 20))
+
+_ANSWER = orjson.dumps({"versions": SPECIFICATION_VERSIONS, "unstable_features": {}})
+
+
+# Answered before anybody has an account, and by health checks: without authentication, the same for everybody.
+@endpoint("GET", "/_matrix/client/versions", operation="getVersions", auth=Auth.NONE, rate_limit=None)
+async def get_versions() -> bytes:
+    return _ANSWER

@@ -1,0 +1,49 @@
+"""The `m.login.password` stage for somebody who is logged in already: only their own password counts."""
+
+from __future__ import annotations
+
+from api_gateway.user_commands import is_password_of
+from api_gateway.user_identifiers import user_id_from
+from api_gateway.user_interactive_auth import PASSWORD, AuthData, StageFailed, UserInteractiveAuth
+from matrix_protocol.errors import MatrixError
+from matrix_protocol.identifiers import server_name_of
+from service_kit.http.authentication import Caller
+from service_kit.http.rate_limits import LOGIN, RateLimits
+from service_kit.rpc.commands import CommandClient
+
+WRONG = "Wrong user name or password"
+
+
+class PasswordAuth:
+    """Demands the caller's password."""
+
+    def __init__(self, interactive_auth: UserInteractiveAuth, users: CommandClient, rate_limits: RateLimits) -> None:
+        self._interactive_auth = interactive_auth
+        self._users = users
+        self._rate_limits = rate_limits
+
+    async def demand(self, operation: str, caller: Caller, auth: AuthData | None) -> None:
+        """Return if the request came with the caller's password; `operation` says what it is for.
+
+        Raises InteractionRequired, LimitExceeded.
+        """
+
+        async def check(given: AuthData) -> None:
+            self._rate_limits.check(LOGIN, caller.user_id)
+            if not _is_for(caller, given) or not await is_password_of(self._users, caller, given.get("password")):
+                raise StageFailed("M_FORBIDDEN", WRONG)
+
+        await self._interactive_auth.demand(f"{operation} {caller.user_id}", auth, {PASSWORD: check})
+
+
+def _is_for(caller: Caller, auth: AuthData) -> bool:
+    """Whether the identifier, if there is one, names the caller."""
+    identifier, user = auth.get("identifier"), auth.get("user")
+    if identifier is None and user is None:
+        return True
+    if not (identifier is None or isinstance(identifier, dict)):
+        return False
+    try:
+        return user_id_from(identifier, user, server_name_of(caller.user_id), WRONG) == caller.user_id
+    except MatrixError:
+        return False

@@ -1,0 +1,84 @@
+"""The gateway as a component: what its endpoints need, put together. It keeps nothing but caches.
+
+The composition starts a listener for `application`, alone or merged with other components'.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api_gateway import endpoints
+from api_gateway.new_rooms import NewRooms
+from api_gateway.password_stage import PasswordAuth
+from api_gateway.read_marking import ReadMarks
+from api_gateway.user_interactive_auth import UserInteractiveAuth
+from service_kit.bus.interface import Bus
+from service_kit.clock import Clock
+from service_kit.config import Settings
+from service_kit.hosted_servers import HostedServers
+from service_kit.http.application import HttpApplication
+from service_kit.http.authentication import Authentication
+from service_kit.http.endpoint import collect
+from service_kit.http.rate_limits import RateLimits, rates_of
+from service_kit.rpc.commands import CommandClient
+from service_kit.rpc.queries import RoomQueries
+from service_kit.shards import ShardMap
+
+
+class ApiGateway:
+    """The client-server API but for /sync. Implements `service_kit.lifecycle.Service`."""
+
+    name = "api_gateway"
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        hosted_servers: HostedServers,
+        bus: Bus,
+        queries: RoomQueries,
+        shards: ShardMap,
+        clock: Clock,
+    ) -> None:
+        commands = CommandClient(bus, shards, clock)
+        rate_limits = RateLimits(rates_of(settings.rate_limits), clock, enabled=settings.rate_limits.enabled)
+        interactive_auth = UserInteractiveAuth.of_cluster(hosted_servers, clock)
+        self._authentication = Authentication(commands, bus, shards, clock)
+        self._ready = False
+        providers: dict[Any, object] = {
+            Bus: bus,
+            Clock: clock,
+            CommandClient: commands,
+            HostedServers: hosted_servers,
+            PasswordAuth: PasswordAuth(interactive_auth, commands, rate_limits),
+            UserInteractiveAuth: interactive_auth,
+            NewRooms: NewRooms(hosted_servers, clock, settings.rooms.default_version),
+            ReadMarks: ReadMarks(commands, clock),
+            RoomQueries: queries,
+            Settings: settings,
+            ShardMap: shards,
+        }
+        self.application = HttpApplication(
+            collect(endpoints),
+            providers,
+            self._authentication,
+            rate_limits,
+            clock=clock,
+            trusted_proxies=settings.http.trusted_proxies,
+            body_bytes_max=settings.http.body_max_kib * 1024,
+        )
+
+    async def start(self) -> None:
+        await self._authentication.start()
+        self._ready = True
+
+    def is_ready(self) -> bool:
+        return self._ready
+
+    async def drain(self) -> None:
+        self._ready = False
+        self.application.drain()
+
+    async def stop(self) -> None:
+        self._ready = False
+        await self._authentication.stop()

@@ -1,0 +1,1 @@
+"""Load and speed measurements: clients of any Matrix homeserver. Imports nothing of Plexus."""

@@ -1,0 +1,1 @@
+"""Events: their format, redaction, hashes, signatures, and how they are built."""

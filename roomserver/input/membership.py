@@ -1,0 +1,253 @@
+"""Join, invite, leave, kick, ban, unban, knock, and a changed profile: new member events.
+
+1 the action makes a member event's content, or is refused because of the target's membership
+2 a restricted join is vouched for (`input.restricted_join`)
+3 a member event equal to the current one is that one
+4 the event is made, authorised, and takes its place
+5 whoever is no longer joined stops typing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from matrix_protocol.errors import (
+    BadJson,
+    BadState,
+    Forbidden,
+    GuestAccessForbidden,
+    InvalidParam,
+    NotFound,
+    ResourceLimitExceeded,
+)
+from matrix_protocol.identifiers import is_valid_user_id, server_name_of
+from roomserver.input.append_event import append_event
+from roomserver.input.new_event import EventDraft, new_event
+from roomserver.input.restricted_join import (
+    AUTHORISED_VIA,
+    allowed_room_ids,
+    authorising_user,
+    joined_rooms_among,
+    needs_authorisation,
+)
+from roomserver.state.compact import MEMBER
+from roomserver.state.room import RoomInMemory
+from roomserver.state.shard import OwnedShard
+from roomserver.tables import CurrentStateRow
+from service_kit.hosted_servers import HostedServers
+from service_kit.ledger.domain import Batch
+from service_kit.rpc.pb.facts_pb2 import Fact, TypingFact
+from service_kit.rpc.pb.room_commands_pb2 import ChangeMembership, RoomReply
+
+_CONTENT_KEYS: Final = frozenset({"avatar_url", "displayname", "is_direct", "reason"})
+"""What a request may put into a member event besides the membership."""
+
+_IN_THE_ROOM: Final = ("join", "invite", "knock")
+_Action = ChangeMembership.Action
+
+
+class PreparedMembership(NamedTuple):
+    room: RoomInMemory | None
+    current: CurrentStateRow | None = None
+    """the target's member event, if memory does not have it"""
+    joined_room_ids: frozenset[str] = frozenset()
+    """of the rooms whose members may join"""
+
+
+def prepare(
+    shard: OwnedShard, room_id: str, body: ChangeMembership
+) -> Awaitable[PreparedMembership] | PreparedMembership:
+    room = shard.rooms.get(room_id)
+    if room is not None and not _must_read(shard, room, body.target):
+        return PreparedMembership(room)
+    return _prepare_slowly(shard, room_id, body)
+
+
+async def prepare_member(shard: OwnedShard, room: RoomInMemory, target: str) -> PreparedMembership:
+    """What a new member event of this user needs."""
+    current = await shard.read_current(room, MEMBER, target)
+    joined: frozenset[str] = frozenset()
+    if needs_authorisation(room, target):
+        joined = await joined_rooms_among(shard, target, allowed_room_ids(room))
+    return PreparedMembership(room, current, joined)
+
+
+def execute(
+    shard: OwnedShard, room_id: str, body: ChangeMembership, prepared: PreparedMembership, batch: Batch
+) -> RoomReply:
+    """Raises Forbidden, BadState, NotFound, InvalidParam, BadJson."""
+    room = prepared.room
+    if room is None:
+        if body.action in (_Action.JOIN, _Action.KNOCK):
+            # Other servers' rooms are found over federation, which has its own way in.
+            raise NotFound("There is no such room on this server")
+        raise Forbidden("You aren't in this room")
+    if body.sender != body.target and room.state.membership(body.sender) != "join":
+        # Before anything that depends on the target: strangers learn nothing of who is in the room.
+        raise Forbidden("You aren't in this room")
+    content = _content(room, body)
+    draft = EventDraft(MEMBER, body.target, body.sender, content, device_id=body.device_id, guest=body.guest)
+    return RoomReply(event_id=change(shard, room, draft, prepared, batch), room_id=room_id)
+
+
+def change(shard: OwnedShard, room: RoomInMemory, draft: EventDraft, prepared: PreparedMembership, batch: Batch) -> str:
+    """A new member event of `draft.state_key`; returns its ID, or that of the current one if nothing changes."""
+    target = draft.state_key
+    assert target is not None
+    former = room.state.membership(target)
+    membership = draft.content.get("membership")
+    if membership == "join" and former != "join":
+        draft = _joining(shard, room, draft, prepared)
+    elif membership == "invite":
+        _check_invited(target, shard.hosted_servers)
+    current = shard.current_event(room, MEMBER, target, prepared.current)
+    event = new_event(room, draft, shard.hosted_servers, batch.now_ms)
+    if (same := _unchanged(current, draft, former)) is not None:
+        return same
+    append_event(shard, room, event, draft, batch, replaced=current)
+    if former == "join" and membership != "join":
+        _stop_typing(shard, room.room_id, target, batch)
+    return event.event_id
+
+
+def _must_read(shard: OwnedShard, room: RoomInMemory, target: str) -> bool:
+    return not shard.knows_content(room, MEMBER, target) or needs_authorisation(room, target)
+
+
+async def _prepare_slowly(shard: OwnedShard, room_id: str, body: ChangeMembership) -> PreparedMembership:
+    room = await shard.load(room_id)
+    return PreparedMembership(None) if room is None else await prepare_member(shard, room, body.target)
+
+
+def _content(room: RoomInMemory, body: ChangeMembership) -> dict[str, Any]:
+    if not is_valid_user_id(body.target):
+        raise InvalidParam("This is not a user ID")
+    check = _CHECKS.get(body.action)
+    if check is None:
+        raise BadJson("There is no such change of membership")
+    membership = check(room.state.membership(body.target), body)
+    try:
+        given = orjson.loads(body.content_json or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise BadJson("The content is not JSON") from error
+    if not isinstance(given, dict):
+        raise BadJson("The content must be a JSON object")
+    kept = {key: value for key, value in given.items() if key in _CONTENT_KEYS}
+    return {**kept, "membership": membership}
+
+
+def _join(former: str, body: ChangeMembership) -> str:
+    _only_oneself(body)
+    return "join"
+
+
+def _invite(former: str, body: ChangeMembership) -> str:
+    if former == "join":
+        raise Forbidden("This user is in the room already")
+    return "invite"
+
+
+def _leave(former: str, body: ChangeMembership) -> str:
+    _only_oneself(body)
+    if former not in _IN_THE_ROOM:
+        raise Forbidden("You aren't in this room")
+    return "leave"
+
+
+def _kick(former: str, body: ChangeMembership) -> str:
+    if former not in _IN_THE_ROOM:
+        raise Forbidden("This user is not in the room")
+    return "leave"
+
+
+def _ban(former: str, body: ChangeMembership) -> str:
+    return "ban"
+
+
+def _unban(former: str, body: ChangeMembership) -> str:
+    if former != "ban":
+        # "M_BAD_STATE: The state change requested cannot be performed, such as attempting to unban a user who is not
+        # banned."
+        raise BadState("This user is not banned")
+    return "leave"
+
+
+def _knock(former: str, body: ChangeMembership) -> str:
+    _only_oneself(body)
+    return "knock"
+
+
+def _update_profile(former: str, body: ChangeMembership) -> str:
+    _only_oneself(body)
+    if former != "join":
+        raise Forbidden("You aren't in this room")
+    return "join"
+
+
+def _only_oneself(body: ChangeMembership) -> None:
+    if body.sender != body.target:
+        raise Forbidden("Nobody can do this for somebody else")
+
+
+_CHECKS: Final[Mapping[int, Callable[[str, ChangeMembership], str]]] = {
+    _Action.JOIN: _join,
+    _Action.INVITE: _invite,
+    _Action.LEAVE: _leave,
+    _Action.KICK: _kick,
+    _Action.BAN: _ban,
+    _Action.UNBAN: _unban,
+    _Action.KNOCK: _knock,
+    _Action.UPDATE_PROFILE: _update_profile,
+}
+"""Given the target's membership, the membership that the action leads to; raises if it can't."""
+
+
+def _joining(shard: OwnedShard, room: RoomInMemory, draft: EventDraft, prepared: PreparedMembership) -> EventDraft:
+    """Somebody comes in: there must be room, and somebody to vouch for them where the join rule asks for that."""
+    target = draft.state_key
+    assert target is not None
+    if draft.guest and not _lets_guests_in(room):
+        raise GuestAccessForbidden("This room does not let guests in")
+    if room.state.count("join") >= shard.members_max:
+        raise ResourceLimitExceeded("This room is full")
+    if not needs_authorisation(room, target) or room.state.membership(target) == "ban":
+        return draft
+    via = authorising_user(room, target, prepared.joined_room_ids, shard.hosted_servers)
+    return draft._replace(content={**draft.content, AUTHORISED_VIA: via})
+
+
+def _lets_guests_in(room: RoomInMemory) -> bool:
+    """ "Servers MUST only allow guest users to join rooms if the `m.room.guest_access` state event is present on the
+    room, and has the `guest_access` value `can_join`."
+    """
+    event = room.state_event("m.room.guest_access", "")
+    return event is not None and event.content.get("guest_access") == "can_join"
+
+
+def _check_invited(target: str, hosted_servers: HostedServers) -> None:
+    if not is_valid_user_id(target):
+        raise InvalidParam("This is not a user ID")
+    if not hosted_servers.is_ours(server_name_of(target)):
+        raise Forbidden("Users of other servers cannot be invited: this server does not federate yet")
+
+
+def _unchanged(current: bytes | None, draft: EventDraft, former: str) -> str | None:
+    """The current member event, if the new one would only say the same again: who joins twice is joined.
+
+    NOTSPEC: the specification has a new event for each request; see `send_event.same_event_id`.
+    """
+    if current is None or former != draft.content.get("membership"):
+        return None
+    event = orjson.loads(current)
+    content = {key: value for key, value in event["content"].items() if key != AUTHORISED_VIA}
+    wanted = {key: value for key, value in draft.content.items() if key != AUTHORISED_VIA}
+    return str(event["event_id"]) if content == wanted and event["sender"] == draft.sender else None
+
+
+def _stop_typing(shard: OwnedShard, room_id: str, user_id: str, batch: Batch) -> None:
+    if shard.typing.expires_at_ms(room_id, user_id):
+        shard.typing.stop(room_id, user_id)
+        batch.add(Fact(room_id=room_id, typing=TypingFact(user_id=user_id, typing=False)))

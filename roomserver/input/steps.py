@@ -1,0 +1,41 @@
+"""Which step carries out which command. Each file is one step:
+
+    create_room.py      POST createRoom
+    send_event.py       PUT send, state, redact      redaction.py: what it does to its target
+    membership.py       join, invite, leave, …       restricted_join.py: who vouches for whom
+    receipts.py         POST receipt
+    typing.py           PUT typing
+    forget.py           POST forget
+
+Those that make events share new_event.py (build, authorise, sign), event_fact.py
+(what follows from it) and append_event.py (it takes its place); rows.py turns
+facts into table rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from roomserver.input import create_room, forget, membership, receipts, send_event, typing
+from roomserver.state.shard import OwnedShard
+from service_kit.ledger.domain import Batch
+from service_kit.rpc.pb.room_commands_pb2 import RoomReply
+
+
+class Step(NamedTuple):
+    """`prepare` reads what `execute` needs, as `service_kit.ledger.domain.ShardDomain` says."""
+
+    prepare: Callable[[OwnedShard, str, Any], Awaitable[object] | object]
+    execute: Callable[[OwnedShard, str, Any, Any, Batch], RoomReply]
+
+
+STEPS: Final[Mapping[str, Step]] = {
+    "create_room": Step(create_room.prepare, create_room.execute),
+    "send_event": Step(send_event.prepare, send_event.execute),
+    "change_membership": Step(membership.prepare, membership.execute),
+    "set_receipt": Step(receipts.prepare, receipts.execute),
+    "set_typing": Step(typing.prepare, typing.execute),
+    "forget_room": Step(forget.prepare, forget.execute),
+}
+"""By the name of the member of `RoomCommand.command`."""

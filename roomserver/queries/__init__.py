@@ -1,0 +1,1 @@
+"""Answers to questions about rooms, read from the tables alone."""

@@ -1,0 +1,37 @@
+"""One event by its ID."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from matrix_protocol.errors import Forbidden, NotFound
+from roomserver.queries.viewer import viewer_of
+from roomserver.tables import EVENTS_BY_ID, TIMELINE_BY_ROOM, TimelineRow
+from service_kit.store.interface import Store
+
+NOT_FOUND = "There is no such event, or you may not see it"
+
+
+class SeenEvent(NamedTuple):
+    row: TimelineRow
+    viewer_membership: str
+
+
+async def read_event(store: Store, room_id: str, event_id: str, as_user_id: str) -> SeenEvent:
+    """Raises NotFound, also if the user ("" = the server itself) may not see it: nobody learns what there is."""
+    found = await store.get(EVENTS_BY_ID, (event_id,))
+    if found is None or found.room_id != room_id:
+        raise NotFound(NOT_FOUND)
+    row = await store.get(TIMELINE_BY_ROOM, (room_id, found.bucket, found.position))
+    if row is None:
+        raise NotFound(NOT_FOUND)
+    if not as_user_id:
+        return SeenEvent(row, "")
+    try:
+        viewer = await viewer_of(store, room_id, as_user_id)
+    except Forbidden:
+        raise NotFound(NOT_FOUND) from None
+    last_position = viewer.looks_until()
+    if (last_position and row.position > last_position) or not await viewer.can_see(row):
+        raise NotFound(NOT_FOUND)
+    return SeenEvent(row, await viewer.membership_after(row.position))

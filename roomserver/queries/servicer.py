@@ -1,0 +1,176 @@
+"""Implements `service_kit.rpc.queries.RoomQueries`: who may ask, what is read, in which chunks it goes out.
+
+| question          | file                                          |
+|-------------------|-----------------------------------------------|
+| get_state         | state.py, summary.py                          |
+| get_timeline      | timeline.py, event_filter.py                  |
+| get_event         | event.py                                      |
+| get_receipts      | receipts.py                                   |
+| get_rooms_of_user | rooms_of_user.py                              |
+
+Who may see what is decided in viewer.py. Everything is read from the tables,
+after they hold all that was committed when the question came.
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import AsyncIterator, Callable
+from typing import Final, Protocol, cast
+
+from matrix_protocol.errors import InvalidParam, NotFound
+from roomserver.domain import RoomShardDomain
+from roomserver.queries import state, timeline
+from roomserver.queries.event import read_event
+from roomserver.queries.event_filter import compile_filter
+from roomserver.queries.receipts import receipt_chunks
+from roomserver.queries.rooms_of_user import rooms_of_user_chunks
+from roomserver.queries.state import MEMBER, Wanted, state_pages
+from roomserver.queries.summary import summary_of
+from roomserver.queries.timeline import Buckets, Page, Span
+from roomserver.queries.viewer import viewer_of
+from roomserver.state.shard import Progress
+from roomserver.tables import ROOMS
+from service_kit.ledger.domain import ShardDomain
+from service_kit.rpc.pb.room_queries_pb2 import (
+    EventRequest,
+    ReceiptsChunk,
+    ReceiptsRequest,
+    RoomsOfUserChunk,
+    RoomsOfUserRequest,
+    RoomSummary,
+    StateChunk,
+    StateRequest,
+    TimelineChunk,
+    TimelineEntry,
+    TimelineRequest,
+)
+from service_kit.rpc.queries import WrongOwner
+from service_kit.shards import Shard, ShardMap
+from service_kit.store.interface import Store
+
+STATE_ENTRIES_MAX: Final = 500
+TIMELINE_ENTRIES_MAX: Final = 200
+LIMIT_MAX: Final = 1000
+CHUNK_BYTES_MAX: Final = 1024 * 1024
+"""A chunk that has reached this goes out, however few entries it has."""
+
+
+class Owner(Progress, Protocol):
+    """The part of `service_kit.ledger.owner.ShardOwner` that questions need."""
+
+    @property
+    def domain(self) -> ShardDomain: ...
+
+
+class RoomQueryService:
+    """`owner_of` gives the owner object of a shard that this worker serves, or None."""
+
+    def __init__(self, store: Store, shards: ShardMap, owner_of: Callable[[Shard], Owner | None]) -> None:
+        self._store = store
+        self._shards = shards
+        self._owner_of = owner_of
+        self._buckets = Buckets(store)
+
+    async def get_state(self, request: StateRequest) -> AsyncIterator[StateChunk]:
+        """Raises Forbidden for users, NotFound for the server itself."""
+        position = await self._committed_position(request.room_id)
+        at_position = request.at_position
+        if request.as_user_id:
+            viewer = await viewer_of(self._store, request.room_id, request.as_user_id)
+            if viewer.left_at_position:
+                at_position = min(at_position or viewer.left_at_position, viewer.left_at_position)
+        room = await self._store.get(ROOMS, (request.room_id,))
+        if room is None:
+            raise NotFound("There is no such room")
+        chunk, chunk_bytes, chunk_entries = StateChunk(room_version=room.version, position=position), 0, 0
+        not_types = set(request.not_types)
+        if request.with_summary or request.members_max:
+            summary = await self._summary(request.room_id)
+            if request.members_max and summary.members > request.members_max:
+                not_types.add(MEMBER)
+            if request.with_summary:
+                chunk.summary.CopyFrom(summary)
+        wanted = Wanted(request.room_id, request.keys, frozenset(not_types), at_position, request.after_position)
+        async for rows in state_pages(self._store, self._buckets, wanted):
+            for row in rows:
+                if chunk_entries >= STATE_ENTRIES_MAX or chunk_bytes >= CHUNK_BYTES_MAX:
+                    yield chunk
+                    chunk, chunk_bytes, chunk_entries = StateChunk(room_version=room.version, position=position), 0, 0
+                state.add_entry(chunk, row)
+                chunk_bytes += len(row.client_json)
+                chunk_entries += 1
+        yield chunk
+
+    async def get_timeline(self, request: TimelineRequest) -> AsyncIterator[TimelineChunk]:
+        """Raises Forbidden, InvalidParam, BadJson."""
+        if not 1 <= request.limit <= LIMIT_MAX:
+            raise InvalidParam(f"limit must be between 1 and {LIMIT_MAX}")
+        position = await self._committed_position(request.room_id)
+        matches = compile_filter(request.filter_json, request.room_id)
+        span = Span(request.room_id, request.backwards, request.from_position, request.to_position)
+        viewer = None
+        if request.as_user_id:
+            viewer = await viewer_of(self._store, request.room_id, request.as_user_id)
+            span = _until(span, viewer.looks_until())
+        page = Page(self._store, self._buckets, span, request.limit)
+        chunk, chunk_bytes, chunk_entries = TimelineChunk(position=position), 0, 0
+        for row in await page.read(viewer, matches):
+            if chunk_entries >= TIMELINE_ENTRIES_MAX or chunk_bytes >= CHUNK_BYTES_MAX:
+                yield chunk
+                chunk, chunk_bytes, chunk_entries = TimelineChunk(position=position), 0, 0
+            timeline.add_entry(chunk, row, "" if viewer is None else await viewer.membership_after(row.position))
+            chunk_bytes += len(row.client_json)
+            chunk_entries += 1
+        chunk.more = page.more
+        chunk.next_position = page.next_position
+        yield chunk
+
+    async def get_event(self, request: EventRequest) -> TimelineEntry:
+        """Raises NotFound, also for events that the user may not see."""
+        await self._committed_position(request.room_id)
+        seen = await read_event(self._store, request.room_id, request.event_id, request.as_user_id)
+        chunk = TimelineChunk()
+        timeline.add_entry(chunk, seen.row, seen.viewer_membership)
+        return chunk.entries[0]
+
+    async def get_receipts(self, request: ReceiptsRequest) -> AsyncIterator[ReceiptsChunk]:
+        await self._committed_position(request.room_id)
+        async for chunk in receipt_chunks(self._store, self._shards.of_room(request.room_id), request.room_id):
+            yield chunk
+
+    async def get_rooms_of_user(self, request: RoomsOfUserRequest) -> AsyncIterator[RoomsOfUserChunk]:
+        """Rooms of all shards: who needs them complete follows the user's facts first."""
+        async for chunk in rooms_of_user_chunks(self._store, request.user_id):
+            yield chunk
+
+    async def _summary(self, room_id: str) -> RoomSummary:
+        owner = self._owner_of(self._shards.of_room(room_id))
+        room = None if owner is None else await cast(RoomShardDomain, owner.domain).owned.load(room_id)
+        if room is None:
+            raise WrongOwner
+        return summary_of(room)
+
+    async def _committed_position(self, room_id: str) -> int:
+        """What is committed now; on return the tables hold it. Raises WrongOwner."""
+        owner = self._owner_of(self._shards.of_room(room_id))
+        if owner is None:
+            raise WrongOwner
+        position = owner.committed_position
+        if owner.applied_position < position:
+            try:
+                await owner.wait_applied(position)
+            except CancelledError:
+                if self._owner_of(self._shards.of_room(room_id)) is owner:
+                    raise  # it is the question that was given up
+                raise WrongOwner from None
+        return position
+
+
+def _until(span: Span, last_position: int) -> Span:
+    """The part of the span up to this position (0 = no limit)."""
+    if not last_position:
+        return span
+    if span.backwards:
+        return span._replace(from_position=min(span.from_position or last_position, last_position))
+    return span._replace(to_position=min(span.to_position or last_position, last_position))

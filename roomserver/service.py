@@ -1,0 +1,117 @@
+"""A roomserver worker: owns the room shards that fall to it, and answers questions about their rooms."""
+
+from __future__ import annotations
+
+from matrix_protocol.errors import Unavailable
+from roomserver.domain import RoomShardDomain
+from roomserver.queries.servicer import RoomQueryService
+from roomserver.state.cache import RoomBudget
+from roomserver.state.shard import Progress, Surroundings
+from service_kit import telemetry
+from service_kit.bus.interface import Bus
+from service_kit.clock import Clock
+from service_kit.config import RoomSettings
+from service_kit.hosted_servers import HostedServers
+from service_kit.ledger.leases import ShardHolder
+from service_kit.ledger.owner import ShardOwner
+from service_kit.rpc.commands import CommandClient
+from service_kit.rpc.pb.room_commands_pb2 import RoomCommand, SetTyping
+from service_kit.shards import ROOM, Shard, ShardMap
+from service_kit.store.interface import Store
+
+
+class RoomserverService:
+    """Implements `service_kit.lifecycle.Service`."""
+
+    name = "roomserver"
+
+    def __init__(
+        self,
+        bus: Bus,
+        store: Store,
+        clock: Clock,
+        *,
+        shards: ShardMap,
+        worker: str,
+        settings: RoomSettings,
+        hosted_servers: HostedServers,
+        grpc_address: str = "",
+    ) -> None:
+        budget = RoomBudget(settings.in_memory_max_mib * 1024 * 1024)
+        telemetry.ROOMS_IN_MEMORY.set_function(lambda: len(budget))
+        self._commands = CommandClient(bus, shards, clock)
+        self._surroundings = Surroundings(
+            store=store,
+            clock=clock,
+            hosted_servers=hosted_servers,
+            budget=budget,
+            stop_typing=self._stop_typing,
+            progress_of=self._progress_of,
+            members_max=settings.members_max,
+        )
+        self.holder = ShardHolder(
+            bus,
+            store,
+            clock,
+            service=self.name,
+            worker=worker,
+            kind=ROOM,
+            shards=shards,
+            make_domain=self._make_domain,
+            grpc_address=grpc_address,
+        )
+        self.queries = RoomQueryService(store, shards, self.holder.owner_of)
+        """for the worker's gRPC server, or for `service_kit.rpc.local`"""
+
+    async def start(self) -> None:
+        await self.holder.start()
+
+    def is_ready(self) -> bool:
+        return self.holder.may_serve()
+
+    async def drain(self) -> None:
+        await self.holder.drain()
+
+    async def stop(self) -> None:
+        await self.holder.stop()
+
+    def _make_domain(self, shard: Shard) -> RoomShardDomain:
+        return RoomShardDomain(shard, self._surroundings)
+
+    async def _stop_typing(self, room_id: str, user_id: str) -> None:
+        """Over the bus, like any command: the shard may have moved meanwhile."""
+        await self._commands.room(room_id, RoomCommand(set_typing=SetTyping(user_id=user_id, only_if_expired=True)))
+
+    def _progress_of(self, shard: Shard) -> Progress:
+        return _OwnersProgress(self.holder, shard)
+
+
+class _OwnersProgress:
+    """How far a shard's tables are, from its owner; a domain is made before its owner can be found."""
+
+    def __init__(self, holder: ShardHolder, shard: Shard) -> None:
+        self._holder = holder
+        self._shard = shard
+        self._owner: ShardOwner | None = None
+
+    @property
+    def committed_position(self) -> int:
+        owner = self._find_owner()
+        return 0 if owner is None else owner.committed_position
+
+    @property
+    def applied_position(self) -> int:
+        owner = self._find_owner()
+        return 0 if owner is None else owner.applied_position
+
+    async def wait_applied(self, position: int) -> None:
+        owner = self._find_owner()
+        if owner is None:
+            raise Unavailable("The part of the server that this belongs to is moving; try again")
+        await owner.wait_applied(position)
+
+    def _find_owner(self) -> ShardOwner | None:
+        # Kept once found: this domain lives and ends with that owner, also while it is being handed over.
+        if self._owner is None:
+            self._owner = self._holder.owner_of(self._shard)
+        return self._owner

@@ -1,0 +1,152 @@
+"""What the owner of one room shard holds in memory, and how it reads what it does not hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+from matrix_protocol.errors import Unavailable
+from roomserver.state.cache import RoomBudget, ShardRooms
+from roomserver.state.client_transactions import ClientTransactions
+from roomserver.state.loading import load_room
+from roomserver.state.recent import Recent, RecentContents
+from roomserver.state.room import KEPT_TYPES, RoomInMemory
+from roomserver.state.typing import StopTyping, TypingUsers
+from roomserver.tables import (
+    CURRENT_STATE_BY_ROOM,
+    EVENTS_BY_ID,
+    TIMELINE_BY_ROOM,
+    TYPING_BY_SHARD,
+    CurrentStateRow,
+    EventByIdRow,
+    TimelineRow,
+)
+from service_kit.clock import Clock
+from service_kit.hosted_servers import HostedServers
+from service_kit.shards import Shard
+from service_kit.store.interface import Store
+
+RECEIPTS_MAX: Final = 4096
+
+
+class ReceiptKey(NamedTuple):
+    room_id: str
+    receipt_type: str
+    thread_id: str
+    user_id: str
+
+
+class Progress(Protocol):
+    """How far the shard's ledger and tables are (`service_kit.ledger.owner.ShardOwner`)."""
+
+    @property
+    def committed_position(self) -> int: ...
+    @property
+    def applied_position(self) -> int: ...
+    async def wait_applied(self, position: int) -> None: ...
+
+
+class Surroundings(NamedTuple):
+    """What the shards of one process share."""
+
+    store: Store
+    clock: Clock
+    hosted_servers: HostedServers
+    budget: RoomBudget
+    stop_typing: StopTyping
+    progress_of: Callable[[Shard], Progress]
+    members_max: int = 100_000
+
+
+class OwnedShard:
+    """One owned shard. Made new each time the shard is acquired, dropped as a whole."""
+
+    def __init__(self, shard: Shard, surroundings: Surroundings) -> None:
+        self.shard = shard
+        self.store = surroundings.store
+        self.hosted_servers = surroundings.hosted_servers
+        self.members_max = surroundings.members_max
+        self.rooms = ShardRooms(surroundings.budget, self._applied_position)
+        self.client_transactions = ClientTransactions(self.store)
+        self.recent_contents = RecentContents()
+        self.receipt_positions: Recent[ReceiptKey, int] = Recent(RECEIPTS_MAX)
+        """Ledger positions of the events that receipts point to."""
+        self.typing = TypingUsers(surroundings.clock, surroundings.stop_typing)
+        self._clock = surroundings.clock
+        self._progress = surroundings.progress_of(shard)
+        self._loading: dict[str, asyncio.Future[None]] = {}
+
+    async def recover(self) -> None:
+        """Take over who is typing."""
+        async for page in self.store.pages(TYPING_BY_SHARD, (str(self.shard),)):
+            for row in page:
+                self.typing.start(row.room_id, row.user_id, row.expires_at_ms)
+
+    def close(self) -> None:
+        self.rooms.close()
+        self.typing.close()
+
+    async def load(self, room_id: str) -> RoomInMemory | None:
+        """The room, read from the tables if need be; None if there is none. Holding it keeps it in memory."""
+        while (room := self.rooms.get(room_id)) is None and (loading := self._loading.get(room_id)) is not None:
+            await asyncio.shield(loading)
+        if room is not None:
+            return room
+        loading = self._loading[room_id] = asyncio.get_running_loop().create_future()
+        try:
+            room = await load_room(self.store, self._clock, room_id)
+            if room is not None:
+                self.rooms.add(room)
+        finally:
+            del self._loading[room_id]
+            loading.set_result(None)
+        return room
+
+    async def find_event(self, room_id: str, event_id: str) -> EventByIdRow | None:
+        """Where the event stands, if it is one of this room."""
+        row = await self.store.get(EVENTS_BY_ID, (event_id,))
+        progress = self._progress
+        if row is None and progress.applied_position < progress.committed_position:
+            # A client may hear of an event before the tables have it.
+            await progress.wait_applied(progress.committed_position)
+            row = await self.store.get(EVENTS_BY_ID, (event_id,))
+        return row if row is not None and row.room_id == room_id else None
+
+    async def read_event(self, room_id: str, event_id: str) -> TimelineRow | None:
+        """The event, if it is one of this room."""
+        found = await self.find_event(room_id, event_id)
+        if found is None:
+            return None
+        return await self.store.get(TIMELINE_BY_ROOM, (room_id, found.bucket, found.position))
+
+    def knows_content(self, room: RoomInMemory, event_type: str, state_key: str) -> bool:
+        """Whether `current_event` needs no row from the table."""
+        event_id = room.state.event_id(event_type, state_key)
+        return event_id is None or event_type in KEPT_TYPES or self.recent_contents.get(event_id) is not None
+
+    async def read_current(self, room: RoomInMemory, event_type: str, state_key: str) -> CurrentStateRow | None:
+        """The row of this key, for `current_event`; None if memory knows better."""
+        if self.knows_content(room, event_type, state_key):
+            return None
+        return await self.store.get(CURRENT_STATE_BY_ROOM, (room.room_id, event_type, state_key))
+
+    def current_event(
+        self, room: RoomInMemory, event_type: str, state_key: str, row: CurrentStateRow | None
+    ) -> bytes | None:
+        """The event of this key in client format, in memory or in the row that was read for the command.
+
+        Raises Unavailable if the row is older than the room's state, which takes thousands of changes in between.
+        """
+        event_id = room.state.event_id(event_type, state_key)
+        if event_id is None:
+            return None
+        client_json = room.client_json(event_type, state_key) or self.recent_contents.get(event_id)
+        if client_json is not None:
+            return client_json
+        if row is None or row.event_id != event_id:
+            raise Unavailable("The room's state has changed meanwhile; try again")
+        return row.client_json
+
+    def _applied_position(self) -> int:
+        return self._progress.applied_position

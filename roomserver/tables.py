@@ -1,0 +1,198 @@
+"""The roomserver's tables, all views of the ledgers of room shards.
+
+Every row follows from one fact (`input/rows.py`), so that a new owner can redo
+them. "Position" is always a position in the ledger of the room's shard.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from service_kit.store.schema import Table
+
+WRITER = "roomserver"
+
+BUCKET_EVENTS_MAX = 1000
+"""Timeline events in one bucket: at some 2 KiB an event, a partition of 2 MiB."""
+
+CLIENT_TXN_TTL_S = 24 * 3600
+"""How long a repeated client transaction ID is recognised; clients give up sending again long before."""
+
+
+class TimelineRow(NamedTuple):
+    room_id: str
+    bucket: int
+    position: int
+    event_id: str
+    type: str
+    sender: str
+    state_key: str | None
+    origin_server_ts_ms: int
+    history_visibility: int
+    replaces_event_id: str
+    membership: str
+    prev_membership: str
+    device_id: str
+    client_txn_id: str
+    client_json: bytes
+    federation_json: bytes
+
+
+class TimelineBucketRow(NamedTuple):
+    room_id: str
+    bucket: int
+    first_position: int
+
+
+class EventByIdRow(NamedTuple):
+    event_id: str
+    room_id: str
+    bucket: int
+    position: int
+
+
+class RoomRow(NamedTuple):
+    room_id: str
+    version: str
+    creator: str
+    created_ts_ms: int
+
+
+class RoomHeadRow(NamedTuple):
+    """Where the room's timeline and DAG end, after the event at `position`."""
+
+    room_id: str
+    bucket: int
+    timeline_length: int
+    depth: int
+    forward_extremity_ids: str
+    """a JSON array"""
+    state_version: int
+    position: int
+
+
+class CurrentStateRow(NamedTuple):
+    room_id: str
+    type: str
+    state_key: str
+    event_id: str
+    position: int
+    membership: str
+    client_json: bytes
+
+
+class StateHistoryRow(NamedTuple):
+    """What one state key was from `position` on."""
+
+    room_id: str
+    type: str
+    state_key: str
+    position: int
+    event_id: str
+    replaces_event_id: str
+    membership: str
+
+
+class StateDeltaRow(NamedTuple):
+    room_id: str
+    bucket: int
+    position: int
+    type: str
+    state_key: str
+    event_id: str
+    replaces_event_id: str
+    membership: str
+    state_version: int
+
+
+class RoomByUserRow(NamedTuple):
+    """A user's latest membership of a room; stays when they leave."""
+
+    user_id: str
+    room_id: str
+    membership: str
+    prev_membership: str
+    event_id: str
+    sender: str
+    position: int
+    invite_state_json: bytes
+    forgotten: bool
+
+
+class EventByClientTxnRow(NamedTuple):
+    user_id: str
+    device_id: str
+    client_txn_id: str
+    """with what it was used on: see `input.client_transactions.scoped_txn_id`"""
+    event_id: str
+    room_id: str
+
+
+class ReceiptRow(NamedTuple):
+    room_id: str
+    receipt_type: str
+    thread_id: str
+    user_id: str
+    event_id: str
+    ts_ms: int
+    position: int
+    """of the receipt's own fact"""
+
+
+class TypingRow(NamedTuple):
+    shard: str
+    room_id: str
+    user_id: str
+    expires_at_ms: int
+
+
+class TypingChangeRow(NamedTuple):
+    room_id: str
+    position: int
+    """of the latest change to who is typing in the room; who stopped leaves no other trace"""
+
+
+TIMELINE_BY_ROOM = Table("timeline_by_room", TimelineRow, partition_key=2, clustering_key=1, writer=WRITER)
+TIMELINE_BUCKETS_BY_ROOM = Table(
+    "timeline_buckets_by_room", TimelineBucketRow, partition_key=1, clustering_key=1, writer=WRITER
+)
+EVENTS_BY_ID = Table("events_by_id", EventByIdRow, partition_key=1, clustering_key=0, writer=WRITER)
+ROOMS = Table("rooms", RoomRow, partition_key=1, clustering_key=0, writer=WRITER)
+ROOM_HEADS = Table("room_heads", RoomHeadRow, partition_key=1, clustering_key=0, writer=WRITER)
+CURRENT_STATE_BY_ROOM = Table(
+    "current_state_by_room", CurrentStateRow, partition_key=1, clustering_key=2, writer=WRITER
+)
+STATE_HISTORY_BY_ROOM = Table(
+    "state_history_by_room", StateHistoryRow, partition_key=1, clustering_key=3, writer=WRITER
+)
+STATE_DELTAS_BY_ROOM = Table("state_deltas_by_room", StateDeltaRow, partition_key=2, clustering_key=1, writer=WRITER)
+ROOMS_BY_USER = Table("rooms_by_user", RoomByUserRow, partition_key=1, clustering_key=1, writer=WRITER)
+EVENT_BY_CLIENT_TXN = Table(
+    "event_by_client_txn",
+    EventByClientTxnRow,
+    partition_key=2,
+    clustering_key=1,
+    writer=WRITER,
+    ttl_s=CLIENT_TXN_TTL_S,
+)
+RECEIPTS_BY_ROOM = Table("receipts_by_room", ReceiptRow, partition_key=1, clustering_key=3, writer=WRITER)
+TYPING_BY_SHARD = Table("typing_by_shard", TypingRow, partition_key=1, clustering_key=2, writer=WRITER)
+TYPING_CHANGE_BY_ROOM = Table(
+    "typing_change_by_room", TypingChangeRow, partition_key=1, clustering_key=0, writer=WRITER
+)
+
+TABLES: tuple[Table[Any], ...] = (
+    TIMELINE_BY_ROOM,
+    TIMELINE_BUCKETS_BY_ROOM,
+    EVENTS_BY_ID,
+    ROOMS,
+    ROOM_HEADS,
+    CURRENT_STATE_BY_ROOM,
+    STATE_HISTORY_BY_ROOM,
+    STATE_DELTAS_BY_ROOM,
+    ROOMS_BY_USER,
+    EVENT_BY_CLIENT_TXN,
+    RECEIPTS_BY_ROOM,
+    TYPING_BY_SHARD,
+    TYPING_CHANGE_BY_ROOM,
+)

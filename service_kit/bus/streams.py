@@ -1,0 +1,38 @@
+"""The catalogue of subjects: who publishes what to whom. No other file spells a subject.
+
+| subject                  | from              | to                            | payload                          |
+|--------------------------|-------------------|-------------------------------|----------------------------------|
+| command.<kind>.<shard>   | gateways, others  | owner of the shard (request)  | Command -> Reply                 |
+| interest.<kind>.<shard>  | consumers         | owner of the shard (request)  | InterestRequest -> InterestReply |
+| fact.<consumer>          | shard owners      | that consumer                 | ConsumerMessage                  |
+| owner.<kind>             | new shard owners  | every consumer                | OwnerAnnouncement (shard, epoch) |
+| token.revoked            | userserver        | every gateway and sync worker | TokenRevoked                     |
+"""
+
+from __future__ import annotations
+
+from service_kit.shards import Shard
+
+TOKEN_REVOKED = "token.revoked"
+_ONE_RECEIVER = ("command.", "interest.", "fact.")
+
+
+def command(shard: Shard) -> str:
+    return f"command.{shard.kind}.{shard.number}"
+
+
+def interest(shard: Shard) -> str:
+    return f"interest.{shard.kind}.{shard.number}"
+
+
+def facts_for(consumer: str) -> str:
+    return f"fact.{consumer}"
+
+
+def owner_announcements(kind: str) -> str:
+    return f"owner.{kind}"
+
+
+def has_one_receiver(subject: str) -> bool:
+    """Whether one process in the whole cluster waits for it: the owner of a shard, or a consumer."""
+    return subject.startswith(_ONE_RECEIVER)

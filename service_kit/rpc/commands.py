@@ -1,0 +1,97 @@
+"""Commands to shard owners, sent until they are answered.
+
+Each command has an ID of its own; the owner does it once, however often it
+arrives. So whatever goes wrong on the way (nobody listens because the shard is
+changing hands, no answer, the connection broke) the answer is to send the same
+bytes again until the deadline. A failover is latency for the caller, not an error.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from typing import overload
+
+from matrix_protocol.errors import TooLarge, Unavailable
+from service_kit import telemetry
+from service_kit.bus import streams
+from service_kit.bus.interface import PAYLOAD_BYTES_MAX, Bus, BusDisconnected, NoResponders, RequestTimeout
+from service_kit.clock import Clock
+from service_kit.rpc.errors import as_matrix_error
+from service_kit.rpc.pb.commands_pb2 import Command, Reply
+from service_kit.rpc.pb.room_commands_pb2 import RoomCommand, RoomReply
+from service_kit.rpc.pb.user_commands_pb2 import UserCommand, UserReply
+from service_kit.shards import Shard, ShardMap
+
+ATTEMPT_S = 2.0
+"""Longest wait for one answer before the command is sent again."""
+BACKOFF_FIRST_S = 0.01
+BACKOFF_MAX_S = 0.2
+TIMEOUT_S = 30.0
+
+
+class CommandClient:
+    """Sends commands to whoever owns the shard now. Raises MatrixErrors only: the owner's, or Unavailable."""
+
+    def __init__(self, bus: Bus, shards: ShardMap, clock: Clock) -> None:
+        self._bus = bus
+        self._clock = clock
+        self.shards = shards
+        # Unique without asking the system for randomness each time; nothing depends on its being secret.
+        self._id_prefix = os.urandom(8)
+        self._id_numbers = count()
+
+    async def room(self, room_id: str, command: RoomCommand, *, timeout_s: float = TIMEOUT_S) -> RoomReply:
+        envelope = Command(key=room_id, room=command)
+        return (await self._ask(self.shards.of_room(room_id), envelope, timeout_s)).room
+
+    async def user(self, user_id: str, command: UserCommand, *, timeout_s: float = TIMEOUT_S) -> UserReply:
+        envelope = Command(key=user_id, user=command)
+        return (await self._ask(self.shards.of_user(user_id), envelope, timeout_s)).user
+
+    @overload
+    async def shard(self, shard: Shard, key: str, body: RoomCommand, *, timeout_s: float = ...) -> RoomReply: ...
+    @overload
+    async def shard(self, shard: Shard, key: str, body: UserCommand, *, timeout_s: float = ...) -> UserReply: ...
+    async def shard(
+        self, shard: Shard, key: str, body: RoomCommand | UserCommand, *, timeout_s: float = TIMEOUT_S
+    ) -> RoomReply | UserReply:
+        """To a shard that is known otherwise than by its key (an access token names its shard)."""
+        if isinstance(body, RoomCommand):
+            return (await self._ask(shard, Command(key=key, room=body), timeout_s)).room
+        return (await self._ask(shard, Command(key=key, user=body), timeout_s)).user
+
+    async def _ask(self, shard: Shard, command: Command, timeout_s: float) -> Reply:
+        if not telemetry.is_tracing():
+            return await self._send_until_answered(shard, command, timeout_s)
+        with telemetry.span(f"{shard.kind} command over the bus"):
+            return await self._send_until_answered(shard, command, timeout_s)
+
+    async def _send_until_answered(self, shard: Shard, command: Command, timeout_s: float) -> Reply:
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        command.command_id = self._id_prefix + next(self._id_numbers).to_bytes(8, "big")
+        command.deadline_at_ms = self._clock.now_ms() + int(timeout_s * 1000)
+        command.traceparent = telemetry.current_traceparent()
+        payload = command.SerializeToString()
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            raise TooLarge("The request is too large")
+        subject = streams.command(shard)
+        backoff_s = BACKOFF_FIRST_S
+        while (remaining_s := deadline_s - self._clock.monotonic_s()) > 0:
+            try:
+                answer = await self._bus.request(subject, payload, timeout_s=min(ATTEMPT_S, remaining_s))
+            except RequestTimeout:
+                backoff_s = BACKOFF_FIRST_S
+            except (NoResponders, BusDisconnected):
+                await self._clock.sleep(min(backoff_s, max(deadline_s - self._clock.monotonic_s(), 0)))
+                backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
+            else:
+                reply = Reply.FromString(answer)
+                if reply.HasField("error"):
+                    raise as_matrix_error(reply.error)
+                if not reply.moved:
+                    return reply
+                await self._clock.sleep(backoff_s)
+                backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
+            telemetry.COMMANDS_RETRIED.labels(shard.kind).inc()
+        raise Unavailable("The part of the server that this belongs to is not available; try again later")

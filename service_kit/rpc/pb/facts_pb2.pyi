@@ -1,0 +1,336 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ACCEPTED: _ClassVar[Verdict]
+    SOFT_FAILED: _ClassVar[Verdict]
+    REJECTED: _ClassVar[Verdict]
+
+class HistoryVisibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SHARED: _ClassVar[HistoryVisibility]
+    WORLD_READABLE: _ClassVar[HistoryVisibility]
+    INVITED: _ClassVar[HistoryVisibility]
+    JOINED: _ClassVar[HistoryVisibility]
+ACCEPTED: Verdict
+SOFT_FAILED: Verdict
+REJECTED: Verdict
+SHARED: HistoryVisibility
+WORLD_READABLE: HistoryVisibility
+INVITED: HistoryVisibility
+JOINED: HistoryVisibility
+
+class RoomEventFact(_message.Message):
+    __slots__ = ("event_id", "type", "sender", "state_key", "origin_server_ts_ms", "depth", "client_json", "federation_json", "verdict", "history_visibility", "state_version", "replaces_event_id", "membership", "prev_membership", "invite_state_json", "device_id", "client_txn_id", "redacts_event_id", "redacted_client_json", "redacted_federation_json", "room_version", "bucket", "forward_extremity_ids", "timeline_index", "redacts_position", "redacts_bucket", "redacts_current_state", "redacts_history_visibility", "redacts_prev_membership", "rewritten")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    STATE_KEY_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_SERVER_TS_MS_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    FEDERATION_JSON_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_VISIBILITY_FIELD_NUMBER: _ClassVar[int]
+    STATE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
+    PREV_MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
+    INVITE_STATE_JSON_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_TXN_ID_FIELD_NUMBER: _ClassVar[int]
+    REDACTS_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    REDACTED_CLIENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    REDACTED_FEDERATION_JSON_FIELD_NUMBER: _ClassVar[int]
+    ROOM_VERSION_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
+    FORWARD_EXTREMITY_IDS_FIELD_NUMBER: _ClassVar[int]
+    TIMELINE_INDEX_FIELD_NUMBER: _ClassVar[int]
+    REDACTS_POSITION_FIELD_NUMBER: _ClassVar[int]
+    REDACTS_BUCKET_FIELD_NUMBER: _ClassVar[int]
+    REDACTS_CURRENT_STATE_FIELD_NUMBER: _ClassVar[int]
+    REDACTS_HISTORY_VISIBILITY_FIELD_NUMBER: _ClassVar[int]
+    REDACTS_PREV_MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
+    REWRITTEN_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    type: str
+    sender: str
+    state_key: str
+    origin_server_ts_ms: int
+    depth: int
+    client_json: bytes
+    federation_json: bytes
+    verdict: Verdict
+    history_visibility: HistoryVisibility
+    state_version: int
+    replaces_event_id: str
+    membership: str
+    prev_membership: str
+    invite_state_json: bytes
+    device_id: str
+    client_txn_id: str
+    redacts_event_id: str
+    redacted_client_json: bytes
+    redacted_federation_json: bytes
+    room_version: str
+    bucket: int
+    forward_extremity_ids: _containers.RepeatedScalarFieldContainer[str]
+    timeline_index: int
+    redacts_position: int
+    redacts_bucket: int
+    redacts_current_state: bool
+    redacts_history_visibility: HistoryVisibility
+    redacts_prev_membership: str
+    rewritten: RewrittenEvent
+    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., sender: _Optional[str] = ..., state_key: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., depth: _Optional[int] = ..., client_json: _Optional[bytes] = ..., federation_json: _Optional[bytes] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., state_version: _Optional[int] = ..., replaces_event_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., invite_state_json: _Optional[bytes] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., redacts_event_id: _Optional[str] = ..., redacted_client_json: _Optional[bytes] = ..., redacted_federation_json: _Optional[bytes] = ..., room_version: _Optional[str] = ..., bucket: _Optional[int] = ..., forward_extremity_ids: _Optional[_Iterable[str]] = ..., timeline_index: _Optional[int] = ..., redacts_position: _Optional[int] = ..., redacts_bucket: _Optional[int] = ..., redacts_current_state: _Optional[bool] = ..., redacts_history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., redacts_prev_membership: _Optional[str] = ..., rewritten: _Optional[_Union[RewrittenEvent, _Mapping]] = ...) -> None: ...
+
+class RewrittenEvent(_message.Message):
+    __slots__ = ("event_id", "position", "bucket", "client_json", "federation_json", "history_visibility", "prev_membership", "device_id", "client_txn_id", "is_current_state")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    FEDERATION_JSON_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_VISIBILITY_FIELD_NUMBER: _ClassVar[int]
+    PREV_MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_TXN_ID_FIELD_NUMBER: _ClassVar[int]
+    IS_CURRENT_STATE_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    position: int
+    bucket: int
+    client_json: bytes
+    federation_json: bytes
+    history_visibility: HistoryVisibility
+    prev_membership: str
+    device_id: str
+    client_txn_id: str
+    is_current_state: bool
+    def __init__(self, event_id: _Optional[str] = ..., position: _Optional[int] = ..., bucket: _Optional[int] = ..., client_json: _Optional[bytes] = ..., federation_json: _Optional[bytes] = ..., history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., prev_membership: _Optional[str] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., is_current_state: _Optional[bool] = ...) -> None: ...
+
+class ReceiptFact(_message.Message):
+    __slots__ = ("user_id", "receipt_type", "event_id", "thread_id", "ts_ms")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    THREAD_ID_FIELD_NUMBER: _ClassVar[int]
+    TS_MS_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    receipt_type: str
+    event_id: str
+    thread_id: str
+    ts_ms: int
+    def __init__(self, user_id: _Optional[str] = ..., receipt_type: _Optional[str] = ..., event_id: _Optional[str] = ..., thread_id: _Optional[str] = ..., ts_ms: _Optional[int] = ...) -> None: ...
+
+class TypingFact(_message.Message):
+    __slots__ = ("user_id", "typing", "expires_at_ms")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPING_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    typing: bool
+    expires_at_ms: int
+    def __init__(self, user_id: _Optional[str] = ..., typing: _Optional[bool] = ..., expires_at_ms: _Optional[int] = ...) -> None: ...
+
+class ForgottenFact(_message.Message):
+    __slots__ = ("user_id", "membership", "prev_membership", "event_id", "sender", "position")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
+    PREV_MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    membership: str
+    prev_membership: str
+    event_id: str
+    sender: str
+    position: int
+    def __init__(self, user_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., event_id: _Optional[str] = ..., sender: _Optional[str] = ..., position: _Optional[int] = ...) -> None: ...
+
+class AccountFact(_message.Message):
+    __slots__ = ("user_id", "password_hash", "admin", "deactivated", "created_at_ms", "guest")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_HASH_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_FIELD_NUMBER: _ClassVar[int]
+    DEACTIVATED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    GUEST_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    password_hash: str
+    admin: bool
+    deactivated: bool
+    created_at_ms: int
+    guest: bool
+    def __init__(self, user_id: _Optional[str] = ..., password_hash: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ...) -> None: ...
+
+class DeviceFact(_message.Message):
+    __slots__ = ("device_id", "display_name", "deleted", "created_at_ms", "revoked_sha256")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_SHA256_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    display_name: str
+    deleted: bool
+    created_at_ms: int
+    revoked_sha256: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, device_id: _Optional[str] = ..., display_name: _Optional[str] = ..., deleted: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., revoked_sha256: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class TokenFact(_message.Message):
+    __slots__ = ("token_sha256", "device_id", "expires_at_ms", "is_refresh_token", "replaces_sha256", "deleted")
+    TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    IS_REFRESH_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_SHA256_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    token_sha256: bytes
+    device_id: str
+    expires_at_ms: int
+    is_refresh_token: bool
+    replaces_sha256: bytes
+    deleted: bool
+    def __init__(self, token_sha256: _Optional[bytes] = ..., device_id: _Optional[str] = ..., expires_at_ms: _Optional[int] = ..., is_refresh_token: _Optional[bool] = ..., replaces_sha256: _Optional[bytes] = ..., deleted: _Optional[bool] = ...) -> None: ...
+
+class ProfileFact(_message.Message):
+    __slots__ = ("profile_json",)
+    PROFILE_JSON_FIELD_NUMBER: _ClassVar[int]
+    profile_json: bytes
+    def __init__(self, profile_json: _Optional[bytes] = ...) -> None: ...
+
+class AccountDataFact(_message.Message):
+    __slots__ = ("room_id", "type", "content_json")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    room_id: str
+    type: str
+    content_json: bytes
+    def __init__(self, room_id: _Optional[str] = ..., type: _Optional[str] = ..., content_json: _Optional[bytes] = ...) -> None: ...
+
+class FilterFact(_message.Message):
+    __slots__ = ("filter_id", "filter_json")
+    FILTER_ID_FIELD_NUMBER: _ClassVar[int]
+    FILTER_JSON_FIELD_NUMBER: _ClassVar[int]
+    filter_id: str
+    filter_json: bytes
+    def __init__(self, filter_id: _Optional[str] = ..., filter_json: _Optional[bytes] = ...) -> None: ...
+
+class Fact(_message.Message):
+    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_REPLY_FIELD_NUMBER: _ClassVar[int]
+    WRITTEN_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    ROOM_EVENT_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    TYPING_FIELD_NUMBER: _ClassVar[int]
+    FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_DATA_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    room_id: str
+    user_id: str
+    command_id: bytes
+    command_reply: bytes
+    written_at_ms: int
+    traceparent: str
+    room_event: RoomEventFact
+    receipt: ReceiptFact
+    typing: TypingFact
+    forgotten: ForgottenFact
+    account: AccountFact
+    device: DeviceFact
+    token: TokenFact
+    profile: ProfileFact
+    account_data: AccountDataFact
+    filter: FilterFact
+    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ...) -> None: ...
+
+class FactDelivery(_message.Message):
+    __slots__ = ("shard", "epoch", "after_position", "head_position", "facts")
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    AFTER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    HEAD_POSITION_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
+    shard: str
+    epoch: int
+    after_position: int
+    head_position: int
+    facts: _containers.RepeatedCompositeFieldContainer[DeliveredFact]
+    def __init__(self, shard: _Optional[str] = ..., epoch: _Optional[int] = ..., after_position: _Optional[int] = ..., head_position: _Optional[int] = ..., facts: _Optional[_Iterable[_Union[DeliveredFact, _Mapping]]] = ...) -> None: ...
+
+class DeliveredFact(_message.Message):
+    __slots__ = ("position", "fact")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    FACT_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    fact: bytes
+    def __init__(self, position: _Optional[int] = ..., fact: _Optional[bytes] = ...) -> None: ...
+
+class ConsumerMessage(_message.Message):
+    __slots__ = ("deliveries",)
+    DELIVERIES_FIELD_NUMBER: _ClassVar[int]
+    deliveries: _containers.RepeatedCompositeFieldContainer[FactDelivery]
+    def __init__(self, deliveries: _Optional[_Iterable[_Union[FactDelivery, _Mapping]]] = ...) -> None: ...
+
+class InterestRequest(_message.Message):
+    __slots__ = ("consumer", "replace", "add_room_ids", "remove_room_ids", "add_user_ids", "remove_user_ids", "known_epoch")
+    CONSUMER_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_FIELD_NUMBER: _ClassVar[int]
+    ADD_ROOM_IDS_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_ROOM_IDS_FIELD_NUMBER: _ClassVar[int]
+    ADD_USER_IDS_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_USER_IDS_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    consumer: str
+    replace: bool
+    add_room_ids: _containers.RepeatedScalarFieldContainer[str]
+    remove_room_ids: _containers.RepeatedScalarFieldContainer[str]
+    add_user_ids: _containers.RepeatedScalarFieldContainer[str]
+    remove_user_ids: _containers.RepeatedScalarFieldContainer[str]
+    known_epoch: int
+    def __init__(self, consumer: _Optional[str] = ..., replace: _Optional[bool] = ..., add_room_ids: _Optional[_Iterable[str]] = ..., remove_room_ids: _Optional[_Iterable[str]] = ..., add_user_ids: _Optional[_Iterable[str]] = ..., remove_user_ids: _Optional[_Iterable[str]] = ..., known_epoch: _Optional[int] = ...) -> None: ...
+
+class InterestReply(_message.Message):
+    __slots__ = ("unknown", "epoch", "head_position")
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    HEAD_POSITION_FIELD_NUMBER: _ClassVar[int]
+    unknown: bool
+    epoch: int
+    head_position: int
+    def __init__(self, unknown: _Optional[bool] = ..., epoch: _Optional[int] = ..., head_position: _Optional[int] = ...) -> None: ...
+
+class OwnerAnnouncement(_message.Message):
+    __slots__ = ("shard", "epoch", "worker")
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    shard: str
+    epoch: int
+    worker: str
+    def __init__(self, shard: _Optional[str] = ..., epoch: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
+
+class TokenRevoked(_message.Message):
+    __slots__ = ("token_sha256", "user_id")
+    TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    token_sha256: _containers.RepeatedScalarFieldContainer[bytes]
+    user_id: str
+    def __init__(self, token_sha256: _Optional[_Iterable[bytes]] = ..., user_id: _Optional[str] = ...) -> None: ...

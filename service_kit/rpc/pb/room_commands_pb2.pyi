@@ -1,0 +1,143 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CreateRoom(_message.Message):
+    __slots__ = ("creator", "room_version", "origin_server_ts_ms", "request_json", "member_content_json", "invitee_content_json")
+    class InviteeContentJsonEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bytes
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
+    CREATOR_FIELD_NUMBER: _ClassVar[int]
+    ROOM_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_SERVER_TS_MS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_JSON_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    INVITEE_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    creator: str
+    room_version: str
+    origin_server_ts_ms: int
+    request_json: bytes
+    member_content_json: bytes
+    invitee_content_json: _containers.ScalarMap[str, bytes]
+    def __init__(self, creator: _Optional[str] = ..., room_version: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., request_json: _Optional[bytes] = ..., member_content_json: _Optional[bytes] = ..., invitee_content_json: _Optional[_Mapping[str, bytes]] = ...) -> None: ...
+
+class SendEvent(_message.Message):
+    __slots__ = ("sender", "device_id", "client_txn_id", "event_type", "state_key", "content_json", "redacts", "guest")
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_TXN_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    STATE_KEY_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    REDACTS_FIELD_NUMBER: _ClassVar[int]
+    GUEST_FIELD_NUMBER: _ClassVar[int]
+    sender: str
+    device_id: str
+    client_txn_id: str
+    event_type: str
+    state_key: str
+    content_json: bytes
+    redacts: str
+    guest: bool
+    def __init__(self, sender: _Optional[str] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., event_type: _Optional[str] = ..., state_key: _Optional[str] = ..., content_json: _Optional[bytes] = ..., redacts: _Optional[str] = ..., guest: _Optional[bool] = ...) -> None: ...
+
+class ChangeMembership(_message.Message):
+    __slots__ = ("sender", "target", "action", "content_json", "device_id", "guest")
+    class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ACTION_UNSPECIFIED: _ClassVar[ChangeMembership.Action]
+        JOIN: _ClassVar[ChangeMembership.Action]
+        INVITE: _ClassVar[ChangeMembership.Action]
+        LEAVE: _ClassVar[ChangeMembership.Action]
+        KICK: _ClassVar[ChangeMembership.Action]
+        BAN: _ClassVar[ChangeMembership.Action]
+        UNBAN: _ClassVar[ChangeMembership.Action]
+        KNOCK: _ClassVar[ChangeMembership.Action]
+        UPDATE_PROFILE: _ClassVar[ChangeMembership.Action]
+    ACTION_UNSPECIFIED: ChangeMembership.Action
+    JOIN: ChangeMembership.Action
+    INVITE: ChangeMembership.Action
+    LEAVE: ChangeMembership.Action
+    KICK: ChangeMembership.Action
+    BAN: ChangeMembership.Action
+    UNBAN: ChangeMembership.Action
+    KNOCK: ChangeMembership.Action
+    UPDATE_PROFILE: ChangeMembership.Action
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    GUEST_FIELD_NUMBER: _ClassVar[int]
+    sender: str
+    target: str
+    action: ChangeMembership.Action
+    content_json: bytes
+    device_id: str
+    guest: bool
+    def __init__(self, sender: _Optional[str] = ..., target: _Optional[str] = ..., action: _Optional[_Union[ChangeMembership.Action, str]] = ..., content_json: _Optional[bytes] = ..., device_id: _Optional[str] = ..., guest: _Optional[bool] = ...) -> None: ...
+
+class SetReceipt(_message.Message):
+    __slots__ = ("user_id", "receipt_type", "event_id", "thread_id", "ts_ms")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    THREAD_ID_FIELD_NUMBER: _ClassVar[int]
+    TS_MS_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    receipt_type: str
+    event_id: str
+    thread_id: str
+    ts_ms: int
+    def __init__(self, user_id: _Optional[str] = ..., receipt_type: _Optional[str] = ..., event_id: _Optional[str] = ..., thread_id: _Optional[str] = ..., ts_ms: _Optional[int] = ...) -> None: ...
+
+class SetTyping(_message.Message):
+    __slots__ = ("user_id", "typing", "timeout_ms", "only_if_expired")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPING_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    ONLY_IF_EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    typing: bool
+    timeout_ms: int
+    only_if_expired: bool
+    def __init__(self, user_id: _Optional[str] = ..., typing: _Optional[bool] = ..., timeout_ms: _Optional[int] = ..., only_if_expired: _Optional[bool] = ...) -> None: ...
+
+class ForgetRoom(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    def __init__(self, user_id: _Optional[str] = ...) -> None: ...
+
+class RoomCommand(_message.Message):
+    __slots__ = ("create_room", "send_event", "change_membership", "set_receipt", "set_typing", "forget_room")
+    CREATE_ROOM_FIELD_NUMBER: _ClassVar[int]
+    SEND_EVENT_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
+    SET_RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    SET_TYPING_FIELD_NUMBER: _ClassVar[int]
+    FORGET_ROOM_FIELD_NUMBER: _ClassVar[int]
+    create_room: CreateRoom
+    send_event: SendEvent
+    change_membership: ChangeMembership
+    set_receipt: SetReceipt
+    set_typing: SetTyping
+    forget_room: ForgetRoom
+    def __init__(self, create_room: _Optional[_Union[CreateRoom, _Mapping]] = ..., send_event: _Optional[_Union[SendEvent, _Mapping]] = ..., change_membership: _Optional[_Union[ChangeMembership, _Mapping]] = ..., set_receipt: _Optional[_Union[SetReceipt, _Mapping]] = ..., set_typing: _Optional[_Union[SetTyping, _Mapping]] = ..., forget_room: _Optional[_Union[ForgetRoom, _Mapping]] = ...) -> None: ...
+
+class RoomReply(_message.Message):
+    __slots__ = ("event_id", "room_id")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    room_id: str
+    def __init__(self, event_id: _Optional[str] = ..., room_id: _Optional[str] = ...) -> None: ...

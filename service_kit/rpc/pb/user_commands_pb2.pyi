@@ -1,0 +1,311 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class NewSession(_message.Message):
+    __slots__ = ("device_id", "initial_device_display_name", "access_token_sha256", "refresh_token_sha256", "access_token_lifetime_ms")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    INITIAL_DEVICE_DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_TOKEN_LIFETIME_MS_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    initial_device_display_name: str
+    access_token_sha256: bytes
+    refresh_token_sha256: bytes
+    access_token_lifetime_ms: int
+    def __init__(self, device_id: _Optional[str] = ..., initial_device_display_name: _Optional[str] = ..., access_token_sha256: _Optional[bytes] = ..., refresh_token_sha256: _Optional[bytes] = ..., access_token_lifetime_ms: _Optional[int] = ...) -> None: ...
+
+class RegisterUser(_message.Message):
+    __slots__ = ("user_id", "password", "admin", "guest", "session")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_FIELD_NUMBER: _ClassVar[int]
+    GUEST_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    password: str
+    admin: bool
+    guest: bool
+    session: NewSession
+    def __init__(self, user_id: _Optional[str] = ..., password: _Optional[str] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ..., session: _Optional[_Union[NewSession, _Mapping]] = ...) -> None: ...
+
+class LoginWithPassword(_message.Message):
+    __slots__ = ("user_id", "password", "session")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    password: str
+    session: NewSession
+    def __init__(self, user_id: _Optional[str] = ..., password: _Optional[str] = ..., session: _Optional[_Union[NewSession, _Mapping]] = ...) -> None: ...
+
+class CheckPassword(_message.Message):
+    __slots__ = ("user_id", "password")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    password: str
+    def __init__(self, user_id: _Optional[str] = ..., password: _Optional[str] = ...) -> None: ...
+
+class CheckUsername(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    def __init__(self, user_id: _Optional[str] = ...) -> None: ...
+
+class LookUpToken(_message.Message):
+    __slots__ = ("token_sha256",)
+    TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    token_sha256: bytes
+    def __init__(self, token_sha256: _Optional[bytes] = ...) -> None: ...
+
+class RefreshToken(_message.Message):
+    __slots__ = ("refresh_token_sha256", "new_access_token_sha256", "new_refresh_token_sha256", "access_token_lifetime_ms")
+    REFRESH_TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    NEW_ACCESS_TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    NEW_REFRESH_TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_TOKEN_LIFETIME_MS_FIELD_NUMBER: _ClassVar[int]
+    refresh_token_sha256: bytes
+    new_access_token_sha256: bytes
+    new_refresh_token_sha256: bytes
+    access_token_lifetime_ms: int
+    def __init__(self, refresh_token_sha256: _Optional[bytes] = ..., new_access_token_sha256: _Optional[bytes] = ..., new_refresh_token_sha256: _Optional[bytes] = ..., access_token_lifetime_ms: _Optional[int] = ...) -> None: ...
+
+class Logout(_message.Message):
+    __slots__ = ("user_id", "device_id", "all_devices")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    ALL_DEVICES_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    device_id: str
+    all_devices: bool
+    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., all_devices: _Optional[bool] = ...) -> None: ...
+
+class SetPassword(_message.Message):
+    __slots__ = ("user_id", "password", "logout_devices", "keep_device_id")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    LOGOUT_DEVICES_FIELD_NUMBER: _ClassVar[int]
+    KEEP_DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    password: str
+    logout_devices: bool
+    keep_device_id: str
+    def __init__(self, user_id: _Optional[str] = ..., password: _Optional[str] = ..., logout_devices: _Optional[bool] = ..., keep_device_id: _Optional[str] = ...) -> None: ...
+
+class DeactivateUser(_message.Message):
+    __slots__ = ("user_id", "erase")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ERASE_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    erase: bool
+    def __init__(self, user_id: _Optional[str] = ..., erase: _Optional[bool] = ...) -> None: ...
+
+class ListUsers(_message.Message):
+    __slots__ = ("after_user_id", "limit")
+    AFTER_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    after_user_id: str
+    limit: int
+    def __init__(self, after_user_id: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class GetProfile(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    def __init__(self, user_id: _Optional[str] = ...) -> None: ...
+
+class SetProfileField(_message.Message):
+    __slots__ = ("user_id", "field", "value_json", "remove")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VALUE_JSON_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    field: str
+    value_json: bytes
+    remove: bool
+    def __init__(self, user_id: _Optional[str] = ..., field: _Optional[str] = ..., value_json: _Optional[bytes] = ..., remove: _Optional[bool] = ...) -> None: ...
+
+class ListDevices(_message.Message):
+    __slots__ = ("user_id", "device_id")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    device_id: str
+    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ...) -> None: ...
+
+class UpdateDevice(_message.Message):
+    __slots__ = ("user_id", "device_id", "display_name")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    device_id: str
+    display_name: str
+    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., display_name: _Optional[str] = ...) -> None: ...
+
+class DeleteDevices(_message.Message):
+    __slots__ = ("user_id", "device_ids")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_IDS_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    device_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, user_id: _Optional[str] = ..., device_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SetAccountData(_message.Message):
+    __slots__ = ("user_id", "room_id", "type", "content_json")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    room_id: str
+    type: str
+    content_json: bytes
+    def __init__(self, user_id: _Optional[str] = ..., room_id: _Optional[str] = ..., type: _Optional[str] = ..., content_json: _Optional[bytes] = ...) -> None: ...
+
+class GetAccountData(_message.Message):
+    __slots__ = ("user_id", "room_id", "type")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    room_id: str
+    type: str
+    def __init__(self, user_id: _Optional[str] = ..., room_id: _Optional[str] = ..., type: _Optional[str] = ...) -> None: ...
+
+class SaveFilter(_message.Message):
+    __slots__ = ("user_id", "filter_json")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    FILTER_JSON_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    filter_json: bytes
+    def __init__(self, user_id: _Optional[str] = ..., filter_json: _Optional[bytes] = ...) -> None: ...
+
+class GetFilter(_message.Message):
+    __slots__ = ("user_id", "filter_id")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    FILTER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    filter_id: str
+    def __init__(self, user_id: _Optional[str] = ..., filter_id: _Optional[str] = ...) -> None: ...
+
+class UserCommand(_message.Message):
+    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter")
+    REGISTER_USER_FIELD_NUMBER: _ClassVar[int]
+    LOGIN_WITH_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    CHECK_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    CHECK_USERNAME_FIELD_NUMBER: _ClassVar[int]
+    LOOK_UP_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LOGOUT_FIELD_NUMBER: _ClassVar[int]
+    SET_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    DEACTIVATE_USER_FIELD_NUMBER: _ClassVar[int]
+    LIST_USERS_FIELD_NUMBER: _ClassVar[int]
+    GET_PROFILE_FIELD_NUMBER: _ClassVar[int]
+    SET_PROFILE_FIELD_FIELD_NUMBER: _ClassVar[int]
+    LIST_DEVICES_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_DEVICE_FIELD_NUMBER: _ClassVar[int]
+    DELETE_DEVICES_FIELD_NUMBER: _ClassVar[int]
+    SET_ACCOUNT_DATA_FIELD_NUMBER: _ClassVar[int]
+    GET_ACCOUNT_DATA_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FILTER_FIELD_NUMBER: _ClassVar[int]
+    GET_FILTER_FIELD_NUMBER: _ClassVar[int]
+    register_user: RegisterUser
+    login_with_password: LoginWithPassword
+    check_password: CheckPassword
+    check_username: CheckUsername
+    look_up_token: LookUpToken
+    refresh_token: RefreshToken
+    logout: Logout
+    set_password: SetPassword
+    deactivate_user: DeactivateUser
+    list_users: ListUsers
+    get_profile: GetProfile
+    set_profile_field: SetProfileField
+    list_devices: ListDevices
+    update_device: UpdateDevice
+    delete_devices: DeleteDevices
+    set_account_data: SetAccountData
+    get_account_data: GetAccountData
+    save_filter: SaveFilter
+    get_filter: GetFilter
+    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ...) -> None: ...
+
+class TokenOwner(_message.Message):
+    __slots__ = ("user_id", "device_id", "expires_at_ms", "soft_logged_out", "admin", "guest")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    SOFT_LOGGED_OUT_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_FIELD_NUMBER: _ClassVar[int]
+    GUEST_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    device_id: str
+    expires_at_ms: int
+    soft_logged_out: bool
+    admin: bool
+    guest: bool
+    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., expires_at_ms: _Optional[int] = ..., soft_logged_out: _Optional[bool] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ...) -> None: ...
+
+class Session(_message.Message):
+    __slots__ = ("user_id", "device_id", "expires_in_ms")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_IN_MS_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    device_id: str
+    expires_in_ms: int
+    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., expires_in_ms: _Optional[int] = ...) -> None: ...
+
+class Device(_message.Message):
+    __slots__ = ("device_id", "display_name", "last_seen_ip", "last_seen_ts_ms")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_IP_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_TS_MS_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    display_name: str
+    last_seen_ip: str
+    last_seen_ts_ms: int
+    def __init__(self, device_id: _Optional[str] = ..., display_name: _Optional[str] = ..., last_seen_ip: _Optional[str] = ..., last_seen_ts_ms: _Optional[int] = ...) -> None: ...
+
+class UserSummary(_message.Message):
+    __slots__ = ("user_id", "admin", "deactivated", "created_at_ms", "guest")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_FIELD_NUMBER: _ClassVar[int]
+    DEACTIVATED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    GUEST_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    admin: bool
+    deactivated: bool
+    created_at_ms: int
+    guest: bool
+    def __init__(self, user_id: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ...) -> None: ...
+
+class UserReply(_message.Message):
+    __slots__ = ("session", "token_owner", "devices", "json", "filter_id", "users", "matched", "more")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_OWNER_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    FILTER_ID_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    session: Session
+    token_owner: TokenOwner
+    devices: _containers.RepeatedCompositeFieldContainer[Device]
+    json: bytes
+    filter_id: str
+    users: _containers.RepeatedCompositeFieldContainer[UserSummary]
+    matched: bool
+    more: bool
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., token_owner: _Optional[_Union[TokenOwner, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., json: _Optional[bytes] = ..., filter_id: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserSummary, _Mapping]]] = ..., matched: _Optional[bool] = ..., more: _Optional[bool] = ...) -> None: ...

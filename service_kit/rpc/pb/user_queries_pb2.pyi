@@ -1,0 +1,33 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AccountDataRequest(_message.Message):
+    __slots__ = ("user_id", "after_position")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    after_position: int
+    def __init__(self, user_id: _Optional[str] = ..., after_position: _Optional[int] = ...) -> None: ...
+
+class AccountDataEntry(_message.Message):
+    __slots__ = ("room_id", "type", "content_json", "position")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    room_id: str
+    type: str
+    content_json: bytes
+    position: int
+    def __init__(self, room_id: _Optional[str] = ..., type: _Optional[str] = ..., content_json: _Optional[bytes] = ..., position: _Optional[int] = ...) -> None: ...
+
+class AccountDataChunk(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[AccountDataEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[AccountDataEntry, _Mapping]]] = ...) -> None: ...

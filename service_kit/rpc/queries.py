@@ -1,0 +1,170 @@
+"""Questions to shard owners: large or streamed reads. One interface, asked in process or over gRPC.
+
+A service implements the protocols below (its servicer). Askers get the same
+protocol from `rpc.local` (same process) or `rpc.grpc_client`, which find the
+owner of the right shard and ask again elsewhere if it has moved. Errors are
+MatrixErrors on both sides.
+
+How long an answer may take is the asker's to say:
+
+    with answer_within(5.0, clock):
+        async for chunk in queries.get_state(request): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, NamedTuple, Protocol
+
+from google.protobuf.message import Message
+
+from service_kit.clock import Clock
+from service_kit.rpc.pb.room_queries_pb2 import (
+    EventRequest,
+    ReceiptsChunk,
+    ReceiptsRequest,
+    RoomsOfUserChunk,
+    RoomsOfUserRequest,
+    StateChunk,
+    StateRequest,
+    TimelineChunk,
+    TimelineEntry,
+    TimelineRequest,
+)
+from service_kit.rpc.pb.user_queries_pb2 import AccountDataChunk, AccountDataRequest
+from service_kit.shards import ROOM, Shard, ShardMap
+
+TIMEOUT_S = 30.0
+
+_deadline_s: ContextVar[float | None] = ContextVar("question_deadline_s", default=None)
+
+
+class WrongOwner(Exception):
+    """This worker does not own that shard (any more): ask its owner. Servicers may raise it before their answer."""
+
+
+class RoomQueries(Protocol):
+    """See proto/service_kit/rpc/pb/room_queries.proto."""
+
+    def get_state(self, request: StateRequest) -> AsyncIterator[StateChunk]: ...
+
+    def get_timeline(self, request: TimelineRequest) -> AsyncIterator[TimelineChunk]: ...
+
+    async def get_event(self, request: EventRequest) -> TimelineEntry: ...
+
+    def get_receipts(self, request: ReceiptsRequest) -> AsyncIterator[ReceiptsChunk]: ...
+
+    def get_rooms_of_user(self, request: RoomsOfUserRequest) -> AsyncIterator[RoomsOfUserChunk]: ...
+
+
+class UserQueries(Protocol):
+    """See proto/service_kit/rpc/pb/user_queries.proto."""
+
+    def get_account_data(self, request: AccountDataRequest) -> AsyncIterator[AccountDataChunk]: ...
+
+
+class Question(NamedTuple):
+    """One method of a protocol above, as data."""
+
+    method: str
+    """of the servicer"""
+    rpc: str
+    """full name of the gRPC method"""
+    is_streamed: bool
+    request_type: type[Message]
+    answer_type: type[Message]
+    shard_of: Callable[[ShardMap, Any], Shard]
+    """Whose owner to ask."""
+    is_for_owner: bool = True
+    """Nobody else may answer; False = any worker of the service can, the shard only spreads the load."""
+
+
+def _room(rpc: str, method: str, is_streamed: bool, request_type: type[Message], answer: type[Message]) -> Question:
+    name = f"/homeserver.v1.RoomQueries/{rpc}"
+    return Question(method, name, is_streamed, request_type, answer, lambda shards, r: shards.of_room(r.room_id))
+
+
+def _room_shard_of_user(shards: ShardMap, request: RoomsOfUserRequest) -> Shard:
+    return Shard(ROOM, shards.of_user(request.user_id).number % shards.room_shards)
+
+
+GET_STATE = _room("GetState", "get_state", True, StateRequest, StateChunk)
+GET_TIMELINE = _room("GetTimeline", "get_timeline", True, TimelineRequest, TimelineChunk)
+GET_EVENT = _room("GetEvent", "get_event", False, EventRequest, TimelineEntry)
+GET_RECEIPTS = _room("GetReceipts", "get_receipts", True, ReceiptsRequest, ReceiptsChunk)
+GET_ROOMS_OF_USER = _room("GetRoomsOfUser", "get_rooms_of_user", True, RoomsOfUserRequest, RoomsOfUserChunk)._replace(
+    shard_of=_room_shard_of_user, is_for_owner=False
+)
+GET_ACCOUNT_DATA = Question(
+    "get_account_data",
+    "/homeserver.v1.UserQueries/GetAccountData",
+    True,
+    AccountDataRequest,
+    AccountDataChunk,
+    lambda shards, request: shards.of_user(request.user_id),
+)
+
+ROOM_QUESTIONS = (GET_STATE, GET_TIMELINE, GET_EVENT, GET_RECEIPTS, GET_ROOMS_OF_USER)
+USER_QUESTIONS = (GET_ACCOUNT_DATA,)
+
+
+class Asker(Protocol):
+    """Brings a question to the owner of its shard; the answer's messages are of `question.answer_type`."""
+
+    def stream(self, question: Question, request: Any) -> AsyncIterator[Any]: ...
+
+    async def single(self, question: Question, request: Any) -> Any: ...
+
+
+class AskedRoomQueries:
+    """`RoomQueries` by way of an asker."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+
+    def get_state(self, request: StateRequest) -> AsyncIterator[StateChunk]:
+        return self._asker.stream(GET_STATE, request)
+
+    def get_timeline(self, request: TimelineRequest) -> AsyncIterator[TimelineChunk]:
+        return self._asker.stream(GET_TIMELINE, request)
+
+    async def get_event(self, request: EventRequest) -> TimelineEntry:
+        entry: TimelineEntry = await self._asker.single(GET_EVENT, request)
+        return entry
+
+    def get_receipts(self, request: ReceiptsRequest) -> AsyncIterator[ReceiptsChunk]:
+        return self._asker.stream(GET_RECEIPTS, request)
+
+    def get_rooms_of_user(self, request: RoomsOfUserRequest) -> AsyncIterator[RoomsOfUserChunk]:
+        return self._asker.stream(GET_ROOMS_OF_USER, request)
+
+
+class AskedUserQueries:
+    """`UserQueries` by way of an asker."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+
+    def get_account_data(self, request: AccountDataRequest) -> AsyncIterator[AccountDataChunk]:
+        return self._asker.stream(GET_ACCOUNT_DATA, request)
+
+
+@contextmanager
+def answer_within(timeout_s: float, clock: Clock) -> Iterator[None]:
+    """Questions asked inside are given up after so long (they raise Unavailable); nested, the earlier end holds."""
+    outer_s = _deadline_s.get()
+    deadline_s = clock.monotonic_s() + timeout_s
+    token = _deadline_s.set(deadline_s if outer_s is None else min(outer_s, deadline_s))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # an abandoned generator is closed in a context that never had the value
+            _deadline_s.reset(token)
+
+
+def deadline_s(clock: Clock) -> float:
+    """When (on the clock's monotonic time) the question that is being asked now must be answered."""
+    given_s = _deadline_s.get()
+    return clock.monotonic_s() + TIMEOUT_S if given_s is None else given_s

@@ -1,0 +1,36 @@
+"""What one answer is made for and bounded by; every part of the answer is a function of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service_kit.rpc.queries import RoomQueries
+from service_kit.tokens import SyncToken
+from sync_api.filters import TIMELINE_LIMIT_DEFAULT, SyncFilter
+from sync_api.lazy_members import SentMembers
+from sync_api.rooms import RoomViews
+from sync_api.user_view import UserView
+
+
+@dataclass(slots=True)
+class SyncScope:
+    user: UserView
+    device_id: str
+    filter: SyncFilter
+    since: SyncToken | None
+    """None = an initial sync"""
+    through: SyncToken
+    """What the client will have seen after this answer: nothing after it may be in the timelines."""
+    full_state: bool
+    use_state_after: bool
+    sent_members: SentMembers
+    now_ms: int
+    timeline_limit_max: int
+    rooms: RoomViews
+    queries: RoomQueries
+
+    @property
+    def timeline_limit(self) -> int:
+        """ "Servers should apply a default value, and impose a maximum value to avoid resource exhaustion.\""""
+        limit = self.filter.timeline.limit
+        return TIMELINE_LIMIT_DEFAULT if limit is None else min(limit, self.timeline_limit_max)

@@ -1,0 +1,123 @@
+"""The sync worker as a component: what `/sync` needs, put together. It keeps nothing but caches.
+
+The composition starts a listener for `application`, alone or merged with other components'.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service_kit import telemetry
+from service_kit.bus.interface import Bus
+from service_kit.clock import Clock
+from service_kit.config import Settings
+from service_kit.http.application import HttpApplication
+from service_kit.http.authentication import Authentication
+from service_kit.http.endpoint import collect
+from service_kit.http.rate_limits import RateLimits, rates_of
+from service_kit.ledger.follow import FactFollower
+from service_kit.rpc.commands import CommandClient
+from service_kit.rpc.pb.facts_pb2 import Fact
+from service_kit.rpc.queries import RoomQueries, UserQueries
+from service_kit.shards import Shard, ShardMap
+from service_kit.store.interface import Store
+from sync_api import endpoints
+from sync_api.consumers import FactConsumer
+from sync_api.filters import SavedFilters
+from sync_api.positions import Positions
+from sync_api.rooms import RoomViews
+from sync_api.sync_waiters import SyncWaiters
+from sync_api.syncing import Syncs
+from sync_api.users import UserViews
+
+MIB = 1024 * 1024
+
+
+class SyncApi:
+    """Implements `service_kit.lifecycle.Service`."""
+
+    name = "sync_api"
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        bus: Bus,
+        store: Store,
+        room_queries: RoomQueries,
+        user_queries: UserQueries,
+        shards: ShardMap,
+        clock: Clock,
+        worker: str,
+    ) -> None:
+        """`worker` is unique for each life of the process: it names this consumer of facts."""
+        limits = settings.sync
+        commands = CommandClient(bus, shards, clock)
+        self.follower = FactFollower(bus, store, shards, clock, worker, self._on_fact, on_lost=self._on_lost)
+        self._positions = Positions(self.follower, shards)
+        self.rooms = RoomViews(room_queries, self.follower, shards, limits.rooms_in_memory_max_mib * MIB)
+        self.users = UserViews(
+            self.rooms, room_queries, user_queries, self.follower, shards, clock, idle_s=limits.users_idle_s
+        )
+        self.waiters = SyncWaiters(clock, waiting_max=limits.waiting_max)
+        self._consumer = FactConsumer(self.rooms, self.users, self.waiters)
+        self.syncs = Syncs(
+            self.rooms,
+            self.users,
+            self.waiters,
+            room_queries,
+            self._positions,
+            clock,
+            timeline_limit_max=limits.timeline_limit_max,
+        )
+        self._authentication = Authentication(commands, bus, shards, clock)
+        providers: dict[Any, object] = {
+            SavedFilters: SavedFilters(commands),
+            Settings: settings,
+            ShardMap: shards,
+            Syncs: self.syncs,
+        }
+        self.application = HttpApplication(
+            collect(endpoints),
+            providers,
+            self._authentication,
+            RateLimits(rates_of(settings.rate_limits), clock, enabled=settings.rate_limits.enabled),
+            clock=clock,
+            trusted_proxies=settings.http.trusted_proxies,
+            body_bytes_max=settings.http.body_max_kib * 1024,
+        )
+        self._ready = False
+
+    async def start(self) -> None:
+        await self._authentication.start()
+        await self.follower.start()
+        self.users.start()
+        self._ready = True
+
+    def is_ready(self) -> bool:
+        return self._ready
+
+    async def drain(self) -> None:
+        """Long polls end with their ordinary answer; their clients go on from there at another worker."""
+        self._ready = False
+        self.application.drain()
+        self.waiters.drain()
+
+    async def stop(self) -> None:
+        self._ready = False
+        await self.waiters.close()
+        await self.users.close()
+        await self.rooms.close()
+        await self.follower.stop()
+        await self._authentication.stop()
+
+    def _on_fact(self, shard: Shard, position: int, fact: Fact) -> None:
+        self._positions.forget()
+        if not telemetry.is_tracing():
+            self._consumer.on_fact(shard, position, fact)
+            return
+        with telemetry.span("fact to waiting syncs", fact.traceparent):
+            self._consumer.on_fact(shard, position, fact)
+
+    def _on_lost(self, shard: Shard) -> None:
+        self._consumer.on_lost(shard)

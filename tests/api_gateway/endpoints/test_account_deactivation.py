@@ -1,0 +1,21 @@
+import pytest
+
+from service_kit.rpc.pb.room_commands_pb2 import ChangeMembership
+from tests.api_gateway.account_gateway import AccountGateway, password_auth, quoted
+
+
+@pytest.mark.parametrize("erase", [True, False])
+async def test_a_deactivated_account_is_gone_for_good(gateway: AccountGateway, erase: bool) -> None:
+    session = await gateway.register()
+    gateway.rooms.memberships = {"!joined": "join", "!invited": "invite", "!left": "leave"}
+    assert (await gateway.post("account/deactivate", token=session.token)).status == 401
+    body = {"erase": erase, "auth": password_auth("alice")}
+    answer = await gateway.post("account/deactivate", body, token=session.token)
+    assert (answer.status, answer.body) == (200, {"id_server_unbind_result": "success"})
+    assert (await gateway.get("account/whoami", token=session.token)).status == 401
+    answer = await gateway.login()
+    assert (answer.status, answer.body["errcode"]) == (403, "M_FORBIDDEN" if erase else "M_USER_DEACTIVATED")
+    assert (await gateway.get("register/available?username=alice")).body["errcode"] == "M_USER_IN_USE"
+    assert (await gateway.get(f"profile/{quoted('@alice:a.example')}")).status == 404
+    left = {room_id for room_id, change in gateway.rooms.changes if change.action == ChangeMembership.LEAVE}
+    assert left == {"!joined", "!invited"}

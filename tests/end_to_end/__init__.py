@@ -1,0 +1,1 @@
+"""The real `plexus up`, over HTTP alone, as clients and operators meet it."""

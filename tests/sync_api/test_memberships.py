@@ -1,0 +1,142 @@
+"""Rooms that users are invited to, join, leave and come back to."""
+
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+
+from tests.sync_api.world import World, event_ids, joined, limit
+
+
+async def test_invite_is_in_the_invite_section_once() -> None:
+    world = World()
+    room = world.room("alice")
+    worker = world.worker()
+    since = (await worker.sync("bob"))["next_batch"]
+    poll = asyncio.create_task(worker.sync("bob", since, timeout_ms=10_000))
+    await world.clock.advance(1)
+    room.member("alice", "bob", "invite")
+    answer = await poll
+    stripped = answer["rooms"]["invite"][room.id]["invite_state"]["events"]
+    assert stripped[-1]["content"]["membership"] == "invite"
+    assert "rooms" not in await worker.sync("bob", answer["next_batch"])
+    assert room.id in (await worker.sync("bob"))["rooms"]["invite"]
+
+
+async def test_joined_room_is_new_with_its_whole_state_and_some_past() -> None:
+    world = World()
+    room = world.room("alice", state={"m.room.name": {"name": "a"}})
+    for _ in range(20):
+        room.send("alice")
+    worker = world.worker()
+    since = (await worker.sync("bob"))["next_batch"]
+    poll = asyncio.create_task(worker.sync("bob", since, timeout_ms=10_000))
+    await world.clock.advance(1)
+    join = room.member("bob", "bob", "join")
+    section = joined(await poll, room.id)
+    assert event_ids(section["timeline"])[-1] == join
+    assert len(section["timeline"]["events"]) == 10
+    assert {event["type"] for event in section["state"]["events"]} == {"m.room.create", "m.room.member", "m.room.name"}
+
+
+async def test_profile_change_after_the_join_does_not_hide_that_the_room_is_new() -> None:
+    world = World()
+    room = world.room("alice", state={"m.room.name": {"name": "a"}})
+    since = (await world.worker().sync("bob"))["next_batch"]
+    room.member("bob", "bob", "join")
+    room.member("bob", "bob", "join", displayname="Bob")
+    section = joined(await world.worker().sync("bob", since, filter=limit(1)), room.id)
+    assert "m.room.name" in {event["type"] for event in section["state"]["events"]}
+
+
+async def test_profile_change_of_an_old_member_is_only_an_event() -> None:
+    world = World()
+    room = world.room("alice", "bob", state={"m.room.name": {"name": "a"}})
+    since = (await world.worker().sync("bob"))["next_batch"]
+    change = room.member("bob", "bob", "join", displayname="Bob")
+    section = joined(await world.worker().sync("bob", since), room.id)
+    assert event_ids(section["timeline"]) == [change]
+    assert section["state"]["events"] == []
+
+
+async def test_history_of_joined_visibility_is_not_shown_to_those_who_come_later() -> None:
+    world = World()
+    room = world.room("alice", visibility="joined")
+    room.send("alice", "secret")
+    worker = world.worker()
+    since = (await worker.sync("bob"))["next_batch"]
+    join = room.member("bob", "bob", "join")
+    sent = room.send("alice")
+    for answer in (await worker.sync("bob", since), await worker.sync("bob"), await world.worker().sync("bob")):
+        assert event_ids(joined(answer, room.id)["timeline"]) == [join, sent]
+        assert b"secret" not in orjson.dumps(answer)
+
+
+async def test_left_room_has_the_events_up_to_the_leave_and_nothing_later() -> None:
+    world = World()
+    room = world.room("alice", "bob")
+    worker = world.worker()
+    since = (await worker.sync("bob"))["next_batch"]
+    sent = room.send("alice")
+    kick = room.member("alice", "bob", "leave", reason="out")
+    room.send("alice", "after")
+    for at in (worker, world.worker()):
+        answer = await at.sync("bob", since)
+        assert event_ids(answer["rooms"]["leave"][room.id]["timeline"]) == [sent, kick]
+        assert "join" not in answer["rooms"]
+        assert "rooms" not in await at.sync("bob", answer["next_batch"])
+    assert "rooms" not in await worker.sync("bob")
+    archived = await worker.sync("bob", filter={"room": {"include_leave": True}})
+    assert event_ids(archived["rooms"]["leave"][room.id]["timeline"])[-1] == kick
+
+
+async def test_forgotten_room_is_not_among_the_left_ones() -> None:
+    world = World()
+    room = world.room("alice", "bob")
+    worker = world.worker()
+    room.member("bob", "bob", "leave")
+    room.forget("bob")
+    for at in (worker, world.worker()):
+        assert "rooms" not in await at.sync("bob", filter={"room": {"include_leave": True}})
+
+
+async def test_ban_after_a_leave_does_not_hide_the_events_before() -> None:
+    world = World()
+    room = world.room("alice", "bob")
+    since = (await world.worker().sync("bob"))["next_batch"]
+    sent = room.send("alice")
+    leave = room.member("bob", "bob", "leave")
+    room.send("alice", "unseen")
+    ban = room.member("alice", "bob", "ban")
+    answer = await world.worker().sync("bob", since)
+    assert event_ids(answer["rooms"]["leave"][room.id]["timeline"]) == [sent, leave, ban]
+
+
+async def test_rejected_invite_is_a_left_room_with_the_rejection_only() -> None:
+    world = World()
+    room = world.room("alice")
+    room.send("alice", "unseen")
+    room.member("alice", "bob", "invite")
+    worker = world.worker()
+    since = (await worker.sync("bob"))["next_batch"]
+    rejection = room.member("bob", "bob", "leave")
+    section = (await worker.sync("bob", since))["rooms"]["leave"][room.id]
+    assert event_ids(section["timeline"]) == [rejection]
+    assert section["state"]["events"] == []
+
+
+async def test_leave_and_join_again_sends_no_event_twice() -> None:
+    world = World()
+    room = world.room("alice", "bob")
+    worker = world.worker()
+    first = await worker.sync("bob")
+    seen = event_ids(joined(first, room.id)["timeline"])
+    leave = room.member("bob", "bob", "leave")
+    second = await worker.sync("bob", first["next_batch"])
+    missed = room.send("alice")
+    join = room.member("bob", "bob", "join")
+    third = joined(await worker.sync("bob", second["next_batch"]), room.id)
+    assert event_ids(second["rooms"]["leave"][room.id]["timeline"]) == [leave]
+    assert event_ids(third["timeline"]) == [missed, join]
+    assert not set(seen) & set(event_ids(third["timeline"]))

@@ -1,0 +1,99 @@
+"""The rules of one owned user shard: which command goes to which family of rules, and what follows a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+from matrix_protocol.errors import Unrecognized
+from service_kit.bus.streams import TOKEN_REVOKED
+from service_kit.ledger.domain import Batch
+from service_kit.rpc.pb.commands_pb2 import Command, Reply
+from service_kit.rpc.pb.facts_pb2 import Fact, TokenRevoked
+from service_kit.rpc.pb.user_commands_pb2 import UserReply
+from service_kit.shards import Shard
+from service_kit.store.interface import Store, Write
+from userserver.account_data import AccountData
+from userserver.accounts import Accounts
+from userserver.devices import Devices
+from userserver.filters import Filters
+from userserver.passwords import Passwords
+from userserver.profiles import Profiles
+from userserver.sessions import Sessions
+from userserver.tables import writes_for
+from userserver.unapplied import TableProgress, Unapplied
+from userserver.users import RecentUsers, Users, revoked_by
+
+
+class Rule(NamedTuple):
+    """See `service_kit.ledger.domain`: prepare may wait and changes nothing, execute may change and never waits."""
+
+    prepare: Callable[[Any], Awaitable[object] | object]
+    execute: Callable[[Any, Any, Batch], UserReply]
+
+
+class UserShardDomain:
+    """Implements `service_kit.ledger.domain.ShardDomain`."""
+
+    def __init__(
+        self, shard: Shard, store: Store, passwords: Passwords, recent: RecentUsers, progress: TableProgress
+    ) -> None:
+        self._shard = shard
+        unapplied = Unapplied(progress)
+        self._users = Users(store, unapplied, recent)
+        accounts = Accounts(shard, store, unapplied, self._users, passwords)
+        sessions = Sessions(self._users, passwords)
+        devices = Devices(self._users)
+        profiles = Profiles(self._users)
+        account_data = AccountData(store, unapplied)
+        filters = Filters(store, unapplied)
+        self._rules: dict[str, Rule] = {
+            "register_user": Rule(accounts.prepare_register, accounts.register),
+            "check_username": Rule(accounts.prepare_check_username, accounts.check_username),
+            "check_password": Rule(accounts.prepare_check_password, accounts.check_password),
+            "set_password": Rule(accounts.prepare_set_password, accounts.set_password),
+            "deactivate_user": Rule(accounts.prepare_deactivate, accounts.deactivate),
+            "list_users": Rule(accounts.prepare_list, accounts.list_users),
+            "login_with_password": Rule(sessions.prepare_login, sessions.login),
+            "look_up_token": Rule(sessions.prepare_look_up, sessions.look_up),
+            "refresh_token": Rule(sessions.prepare_refresh, sessions.refresh),
+            "logout": Rule(sessions.prepare_logout, sessions.logout),
+            "list_devices": Rule(devices.prepare, devices.list_devices),
+            "update_device": Rule(devices.prepare, devices.update),
+            "delete_devices": Rule(devices.prepare, devices.delete),
+            "get_profile": Rule(profiles.prepare, profiles.get),
+            "set_profile_field": Rule(profiles.prepare, profiles.set_field),
+            "set_account_data": Rule(account_data.prepare_set, account_data.set),
+            "get_account_data": Rule(account_data.prepare_get, account_data.get),
+            "save_filter": Rule(filters.prepare_save, filters.save),
+            "get_filter": Rule(filters.prepare_get, filters.get),
+        }
+
+    async def recover(self, position: int) -> None:
+        """Nothing: users are read from the tables when they are needed."""
+
+    def prepare(self, command: Command) -> Awaitable[object] | object:
+        kind = command.user.WhichOneof("command")
+        if kind is None or kind not in self._rules:
+            raise Unrecognized("The userserver does not know this command: its version may be older than the sender's")
+        return self._rules[kind].prepare(getattr(command.user, kind))
+
+    def execute(self, command: Command, prepared: object, batch: Batch) -> Reply:
+        kind = command.user.WhichOneof("command")
+        assert kind is not None  # or prepare had refused it
+        return Reply(user=self._rules[kind].execute(getattr(command.user, kind), prepared, batch))
+
+    def tables_for(self, position: int, fact: Fact) -> Sequence[Write]:
+        return writes_for(self._shard, position, fact)
+
+    def committed(self, first_position: int, facts: Sequence[Fact]) -> Sequence[tuple[str, bytes]]:
+        """Everybody hears of revoked tokens before the logout is answered."""
+        revoked: dict[str, list[bytes]] = {}
+        for fact in facts:
+            if sha256s := revoked_by(fact):
+                revoked.setdefault(fact.user_id, []).extend(sha256s)
+        messages = (TokenRevoked(user_id=user_id, token_sha256=hashes) for user_id, hashes in revoked.items())
+        return [(TOKEN_REVOKED, message.SerializeToString()) for message in messages]
+
+    async def close(self) -> None:
+        await self._users.close()

@@ -1,0 +1,38 @@
+"""The answers to `user_queries.proto`: streamed reads of a user's records."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from service_kit.rpc.pb.user_queries_pb2 import AccountDataChunk, AccountDataEntry, AccountDataRequest
+from service_kit.store.interface import Store
+from userserver.tables import ACCOUNT_DATA
+
+CHUNK_BYTES = 256 * 1024
+CHUNK_ENTRIES_MAX = 500
+
+
+class UserQueryService:
+    """Answers from the tables. Who asks has followed the user's facts to some position before: so do the tables."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def get_account_data(self, request: AccountDataRequest) -> AsyncIterator[AccountDataChunk]:
+        """Entries after `after_position`, global ones first, then room by room."""
+        chunk, chunk_bytes = AccountDataChunk(), 0
+        async for page in self._store.pages(ACCOUNT_DATA, (request.user_id,)):
+            for row in page:
+                if row.position <= request.after_position:
+                    continue
+                chunk.entries.append(
+                    AccountDataEntry(
+                        room_id=row.room_id, type=row.type, content_json=row.content_json, position=row.position
+                    )
+                )
+                chunk_bytes += len(row.content_json)
+                if chunk_bytes >= CHUNK_BYTES or len(chunk.entries) >= CHUNK_ENTRIES_MAX:
+                    yield chunk
+                    chunk, chunk_bytes = AccountDataChunk(), 0
+        if chunk.entries:
+            yield chunk

@@ -1,0 +1,180 @@
+"""The userserver's tables, and the rows that each fact makes in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from service_kit.rpc.pb.facts_pb2 import (
+    AccountDataFact,
+    AccountFact,
+    DeviceFact,
+    Fact,
+    FilterFact,
+    ProfileFact,
+    TokenFact,
+)
+from service_kit.shards import Shard
+from service_kit.store.interface import Delete, Put, Write
+from service_kit.store.schema import Table
+
+WRITER = "userserver"
+
+
+class AccountRow(NamedTuple):
+    user_id: str
+    password_hash: str
+    """argon2id, encoded with its parameters; "" = no login with a password"""
+    admin: bool
+    deactivated: bool
+    """the row stays, so that nobody else gets the name"""
+    created_at_ms: int
+    guest: bool
+
+
+class DeviceRow(NamedTuple):
+    user_id: str
+    device_id: str
+    display_name: str
+    created_at_ms: int
+
+
+class TokenRow(NamedTuple):
+    token_sha256: bytes
+    user_id: str
+
+
+class TokenByUserRow(NamedTuple):
+    user_id: str
+    token_sha256: bytes
+    device_id: str
+    expires_at_ms: int
+    """0 = never"""
+    is_refresh_token: bool
+    replaces_sha256: bytes
+    """the refresh token that this one was got with, until this one was used; then empty"""
+
+
+class ProfileRow(NamedTuple):
+    user_id: str
+    profile_json: bytes
+
+
+class AccountDataRow(NamedTuple):
+    user_id: str
+    room_id: str
+    """"" = global"""
+    type: str
+    content_json: bytes
+    position: int
+    """in the ledger of the user's shard"""
+
+
+class FilterRow(NamedTuple):
+    user_id: str
+    filter_id: str
+    filter_json: bytes
+
+
+class UserByShardRow(NamedTuple):
+    """About 60 bytes a user: ten million users in 64 shards make partitions of 9 MB."""
+
+    shard: int
+    user_id: str
+    admin: bool
+    deactivated: bool
+    created_at_ms: int
+    guest: bool
+
+
+ACCOUNTS = Table("accounts", AccountRow, partition_key=1, clustering_key=0, writer=WRITER)
+DEVICES = Table("devices_by_user", DeviceRow, partition_key=1, clustering_key=1, writer=WRITER)
+TOKENS = Table("tokens", TokenRow, partition_key=1, clustering_key=0, writer=WRITER)
+TOKENS_BY_USER = Table("tokens_by_user", TokenByUserRow, partition_key=1, clustering_key=1, writer=WRITER)
+PROFILES = Table("profiles", ProfileRow, partition_key=1, clustering_key=0, writer=WRITER)
+ACCOUNT_DATA = Table("account_data_by_user", AccountDataRow, partition_key=1, clustering_key=2, writer=WRITER)
+FILTERS = Table("filters_by_user", FilterRow, partition_key=1, clustering_key=1, writer=WRITER)
+USERS_BY_SHARD = Table("users_by_shard", UserByShardRow, partition_key=1, clustering_key=1, writer=WRITER)
+
+TABLES: tuple[Table[Any], ...] = (
+    ACCOUNTS,
+    DEVICES,
+    TOKENS,
+    TOKENS_BY_USER,
+    PROFILES,
+    ACCOUNT_DATA,
+    FILTERS,
+    USERS_BY_SHARD,
+)
+
+
+def writes_for(shard: Shard, position: int, fact: Fact) -> list[Write]:
+    """The rows that this fact makes: pure and idempotent, so that it also serves to redo."""
+    kind = fact.WhichOneof("body")
+    if kind is None or kind not in _WRITES:
+        return []
+    return _WRITES[kind](shard, position, fact.user_id, getattr(fact, kind))
+
+
+def account_row(user_id: str, fact: AccountFact) -> AccountRow:
+    return AccountRow(user_id, fact.password_hash, fact.admin, fact.deactivated, fact.created_at_ms, fact.guest)
+
+
+def device_row(user_id: str, fact: DeviceFact) -> DeviceRow:
+    return DeviceRow(user_id, fact.device_id, fact.display_name, fact.created_at_ms)
+
+
+def token_row(user_id: str, fact: TokenFact) -> TokenByUserRow:
+    return TokenByUserRow(
+        user_id, fact.token_sha256, fact.device_id, fact.expires_at_ms, fact.is_refresh_token, fact.replaces_sha256
+    )
+
+
+def _account(shard: Shard, position: int, user_id: str, fact: AccountFact) -> list[Write]:
+    listed = UserByShardRow(shard.number, user_id, fact.admin, fact.deactivated, fact.created_at_ms, fact.guest)
+    return [Put(ACCOUNTS, account_row(user_id, fact)), Put(USERS_BY_SHARD, listed)]
+
+
+def _device(shard: Shard, position: int, user_id: str, fact: DeviceFact) -> list[Write]:
+    if fact.deleted:
+        tokens = [write for sha256 in fact.revoked_sha256 for write in _token_removal(user_id, sha256)]
+        return [Delete(DEVICES, (user_id, fact.device_id)), *tokens]
+    return [Put(DEVICES, device_row(user_id, fact))]
+
+
+def _token(shard: Shard, position: int, user_id: str, fact: TokenFact) -> list[Write]:
+    if fact.deleted:
+        return _token_removal(user_id, fact.token_sha256)
+    return [Put(TOKENS, TokenRow(fact.token_sha256, user_id)), Put(TOKENS_BY_USER, token_row(user_id, fact))]
+
+
+def _token_removal(user_id: str, token_sha256: bytes) -> list[Write]:
+    return [Delete(TOKENS, (token_sha256,)), Delete(TOKENS_BY_USER, (user_id, token_sha256))]
+
+
+def _profile(shard: Shard, position: int, user_id: str, fact: ProfileFact) -> list[Write]:
+    if not fact.profile_json:
+        return [Delete(PROFILES, (user_id,))]
+    return [Put(PROFILES, ProfileRow(user_id, fact.profile_json))]
+
+
+def _account_data(shard: Shard, position: int, user_id: str, fact: AccountDataFact) -> list[Write]:
+    if not fact.content_json:
+        return [Delete(ACCOUNT_DATA, (user_id, fact.room_id, fact.type))]
+    return [Put(ACCOUNT_DATA, AccountDataRow(user_id, fact.room_id, fact.type, fact.content_json, position))]
+
+
+def _filter(shard: Shard, position: int, user_id: str, fact: FilterFact) -> list[Write]:
+    if not fact.filter_json:
+        return [Delete(FILTERS, (user_id, fact.filter_id))]
+    return [Put(FILTERS, FilterRow(user_id, fact.filter_id, fact.filter_json))]
+
+
+_WRITES: dict[str, Callable[[Shard, int, str, Any], list[Write]]] = {
+    "account": _account,
+    "device": _device,
+    "token": _token,
+    "profile": _profile,
+    "account_data": _account_data,
+    "filter": _filter,
+}
