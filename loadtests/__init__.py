@@ -1,1 +1,5 @@
-"""Load and speed measurements: clients of any Matrix homeserver. Imports nothing of Plexus."""
+"""Load and speed measurements.
+
+Clients of any Matrix homeserver, which import nothing of Plexus; and
+`state_resolution`, which measures `matrix_protocol` itself.
+"""

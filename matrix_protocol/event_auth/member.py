@@ -21,7 +21,7 @@ def check_member(
         return Rejection("a member event needs a state key and a membership")
     # "5.2 If `content` has a `join_authorised_via_users_server` key: If the event is not validly signed by the
     #  homeserver of the user ID denoted by the key, reject." (version 8 and up)
-    if rules.restricted_joins and "join_authorised_via_users_server" in event.content and not _names_its_signer(event):
+    if rules.restricted_joins and "join_authorised_via_users_server" in event.content and not names_its_signer(event):
         return Rejection("the server that authorised the join has not signed it")
     match membership:
         case "join":
@@ -38,7 +38,7 @@ def check_member(
     return Rejection("unknown membership")
 
 
-def _names_its_signer(event: Event) -> bool:
+def names_its_signer(event: Event) -> bool:
     """Whether the signature is *valid* was found out with the others: `events.signing.servers_that_must_sign`."""
     user_id = event.content["join_authorised_via_users_server"]
     signatures = event.pdu.get("signatures")
