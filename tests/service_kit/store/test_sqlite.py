@@ -336,12 +336,27 @@ def size_of(path: Path) -> int:
 async def test_log_is_copied_into_the_file_and_begins_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_checkpoints, "ROWS_BETWEEN_CHECKPOINTS", 50)
     store = await SqliteStore.open(path, TABLES, fsync=False)
-    for number in range(0, 2000, 10):
+    log = path.with_name("plexus.db-wal")
+    beginnings: set[bytes] = set()
+    # How soon depends on when the checkpoint's thread gets its turn; that it comes does not.
+    for number in range(0, 100_000, 10):
         writes = [Put(TIMELINE, entry(p)._replace(client_json=b"x" * 4000)) for p in range(number, number + 10)]
         await store.write(writes)
-    assert size_of(path) > 6_000_000
-    assert size_of(path.with_name("plexus.db-wal")) < 3_000_000
+        beginnings.add(_salt(log))
+        if len(beginnings) > 3:
+            break
+    assert len(beginnings) > 3
+    assert size_of(path) > 100_000
     await store.close()
+
+
+def _salt(log: Path) -> bytes:
+    """A number in the log's header that is another one each time it begins again.
+
+    Source: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+    """
+    with log.open("rb") as file:
+        return file.read(24)[16:]
 
 
 class RoomWithTopic(NamedTuple):
