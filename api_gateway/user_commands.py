@@ -34,7 +34,7 @@ def new_tokens(shard: Shard, settings: SessionSettings, *, with_refresh_token: b
     return Tokens(new_access_token(shard), new_refresh_token(shard), settings.access_token_lifetime_s * 1000)
 
 
-def new_session(tokens: Tokens, device_id: str | None, device_name: str | None) -> NewSession:
+def new_session(tokens: Tokens, device_id: str | None, device_name: str | None, *, client_ip: str) -> NewSession:
     """Raises InvalidParam for what is too long."""
     check_device_id(device_id or "")
     check_device_name(device_name or "")
@@ -44,6 +44,7 @@ def new_session(tokens: Tokens, device_id: str | None, device_name: str | None) 
         access_token_sha256=tokens.access.sha256,
         refresh_token_sha256=tokens.refresh.sha256 if tokens.refresh else b"",
         access_token_lifetime_ms=tokens.lifetime_ms,
+        client_ip=client_ip,
     )
 
 

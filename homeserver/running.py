@@ -35,8 +35,6 @@ ALL_IN_ONE = "plexus"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 120
 HURRY_TIMEOUT_S = 10
-GC_THRESHOLD = (20_000, 20, 50)
-"""Requests make little garbage in cycles; the default of 700 costs a few percent of CPU."""
 
 log = logging.getLogger(__name__)
 
@@ -252,7 +250,6 @@ def _settle_memory() -> None:
     """What is there now stays: keep the garbage collector from looking at it again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GC_THRESHOLD)
 
 
 def _welcome(settings: Settings, url: str) -> str:

@@ -9,7 +9,7 @@ Spec: https://spec.matrix.org/v1.19/client-server-api/#filtering
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 import orjson
@@ -20,6 +20,7 @@ from matrix_protocol.type_patterns import TypeMatcher
 from service_kit.http.decoding import check_nesting
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.user_commands_pb2 import GetFilter, UserCommand
+from sync_api.event_fields import EventFields
 
 FILTER_BYTES_MAX = 64 * 1024
 FILTER_LIST_MAX = 1000
@@ -42,9 +43,9 @@ class EventFilterBody(Struct, frozen=True, omit_defaults=True):
 
 
 class RoomEventFilterBody(EventFilterBody, frozen=True):
-    unread_thread_notifications: bool = False
-    lazy_load_members: bool = False
-    include_redundant_members: bool = False
+    unread_thread_notifications: bool | None = None
+    lazy_load_members: bool | None = None
+    include_redundant_members: bool | None = None
     not_rooms: Names | None = None
     rooms: Names | None = None
     contains_url: bool | None = None
@@ -53,22 +54,25 @@ class RoomEventFilterBody(EventFilterBody, frozen=True):
 class RoomFilterBody(Struct, frozen=True):
     not_rooms: Names | None = None
     rooms: Names | None = None
-    ephemeral: RoomEventFilterBody = RoomEventFilterBody()
-    include_leave: bool = False
-    state: RoomEventFilterBody = RoomEventFilterBody()
-    timeline: RoomEventFilterBody = RoomEventFilterBody()
-    account_data: RoomEventFilterBody = RoomEventFilterBody()
+    ephemeral: RoomEventFilterBody | None = None
+    include_leave: bool | None = None
+    state: RoomEventFilterBody | None = None
+    timeline: RoomEventFilterBody | None = None
+    account_data: RoomEventFilterBody | None = None
 
 
 class FilterBody(Struct, frozen=True):
-    """NOTSPEC: `event_fields` ("a server may include more fields than were requested") is accepted and not used;
-    `event_format: federation` too, as no client that we know asks /sync for it."""
+    """Whatever may be left out may be null too: a filter is saved as it came.
+
+    NOTSPEC: `event_format: federation` is accepted, and events come in the format for clients all the same: a worker
+    holds no others, and no client that we know asks /sync for them.
+    """
 
     event_fields: Names | None = None
-    event_format: str = "client"
-    presence: EventFilterBody = EventFilterBody()
-    account_data: EventFilterBody = EventFilterBody()
-    room: RoomFilterBody = RoomFilterBody()
+    event_format: Literal["client", "federation"] | None = None
+    presence: EventFilterBody | None = None
+    account_data: EventFilterBody | None = None
+    room: RoomFilterBody | None = None
 
 
 class FilterableEvent(Protocol):
@@ -98,11 +102,12 @@ class EventFilter:
         "limit",
     )
 
-    def __init__(self, body: EventFilterBody) -> None:
+    def __init__(self, body: EventFilterBody | None) -> None:
+        body = body or RoomEventFilterBody()
         of_room = body if isinstance(body, RoomEventFilterBody) else RoomEventFilterBody()
         self.limit = body.limit
-        self.lazy_load_members = of_room.lazy_load_members
-        self.include_redundant_members = of_room.include_redundant_members
+        self.lazy_load_members = bool(of_room.lazy_load_members)
+        self.include_redundant_members = bool(of_room.include_redundant_members)
         self._types = TypeMatcher(body.types) if body.types is not None else None
         self._not_types = TypeMatcher(body.not_types) if body.not_types else None
         self._senders = frozenset(body.senders) if body.senders is not None else None
@@ -164,6 +169,7 @@ class SyncFilter:
         "_rooms",
         "account_data",
         "ephemeral",
+        "event_fields",
         "include_leave",
         "lazy_load_members",
         "room_account_data",
@@ -172,17 +178,19 @@ class SyncFilter:
     )
 
     def __init__(self, body: FilterBody) -> None:
-        room = body.room
+        room = body.room or RoomFilterBody()
+        # An empty list means the same as none: "a server may include more fields than were requested".
+        self.event_fields = EventFields(body.event_fields) if body.event_fields else None
         self._rooms = frozenset(room.rooms) if room.rooms is not None else None
         self._not_rooms = frozenset(room.not_rooms or ())
-        self.include_leave = room.include_leave
+        self.include_leave = bool(room.include_leave)
         self.account_data = EventFilter(body.account_data)
         self.room_account_data = EventFilter(room.account_data)
         self.ephemeral = EventFilter(room.ephemeral)
         self.state = EventFilter(room.state)
         self.timeline = EventFilter(room.timeline)
         # "Lazy-loading members is only supported on the `state` part of a RoomFilter for this endpoint."
-        self.lazy_load_members = room.state.lazy_load_members
+        self.lazy_load_members = self.state.lazy_load_members
 
     def allows_room(self, room_id: str) -> bool:
         # "A matching room will be excluded even if it is listed in the `rooms` filter."

@@ -1,7 +1,7 @@
 """Which rooms an answer is about, decided at one moment, without waiting for anything.
 
-| membership now | in an initial sync            | later                                |
-|----------------|-------------------------------|--------------------------------------|
+| membership now | initial sync, or `full_state` | later                                 |
+|----------------|-------------------------------|---------------------------------------|
 | join           | `join`                        | `join`, if something may have changed |
 | invite, knock  | `invite`, `knock`             | if it came after the client's token   |
 | leave, ban     | `leave`, with `include_leave` | `leave`, if it came after the token   |
@@ -57,11 +57,13 @@ def _place(scope: SyncScope, plan: Plan, membership: Membership, account_data: l
             plan.missing_rooms = True
         elif scope.since is None or scope.full_state or account_data or view.may_have_news(after):
             plan.joins.append(JoinedRoom(membership, view, account_data))
-    elif scope.since is not None and membership.position <= after:
+    elif scope.since is not None and membership.position <= after and not scope.full_state:
         return
     elif membership.membership in ("invite", "knock"):
         # Spec: invites from ignored users are not sent. (ignoring_users)
         if membership.sender not in scope.user.ignored_user_ids:
             (plan.invites if membership.membership == "invite" else plan.knocks).append(membership)
-    elif scope.since is not None or (scope.filter.include_leave and not membership.forgotten):
+    elif (scope.since is not None and membership.position > after) or (
+        scope.filter.include_leave and not membership.forgotten
+    ):
         plan.leaves.append(membership)

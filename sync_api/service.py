@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from service_kit import telemetry
-from service_kit.bus.interface import Bus
+from service_kit.bus.interface import Bus, Message, Subscription
+from service_kit.bus.streams import TOKEN_REVOKED
 from service_kit.clock import Clock
 from service_kit.config import Settings
 from service_kit.http.application import HttpApplication
@@ -17,7 +18,7 @@ from service_kit.http.endpoint import collect
 from service_kit.http.rate_limits import RateLimits, rates_of
 from service_kit.ledger.follow import FactFollower
 from service_kit.rpc.commands import CommandClient
-from service_kit.rpc.pb.facts_pb2 import Fact
+from service_kit.rpc.pb.facts_pb2 import Fact, TokenRevoked
 from service_kit.rpc.queries import RoomQueries, UserQueries
 from service_kit.shards import Shard, ShardMap
 from service_kit.store.interface import Store
@@ -70,6 +71,8 @@ class SyncApi:
             clock,
             timeline_limit_max=limits.timeline_limit_max,
         )
+        self._bus = bus
+        self._revocations: Subscription | None = None
         self._authentication = Authentication(commands, bus, shards, clock)
         providers: dict[Any, object] = {
             SavedFilters: SavedFilters(commands),
@@ -90,6 +93,7 @@ class SyncApi:
 
     async def start(self) -> None:
         await self._authentication.start()
+        self._revocations = await self._bus.subscribe(TOKEN_REVOKED, self._on_revoked)
         await self.follower.start()
         self.users.start()
         self._ready = True
@@ -109,6 +113,8 @@ class SyncApi:
         await self.users.close()
         await self.rooms.close()
         await self.follower.stop()
+        if self._revocations is not None:
+            await self._revocations.unsubscribe()
         await self._authentication.stop()
 
     def _on_fact(self, shard: Shard, position: int, fact: Fact) -> None:
@@ -118,6 +124,12 @@ class SyncApi:
             return
         with telemetry.span("fact to waiting syncs", fact.traceparent):
             self._consumer.on_fact(shard, position, fact)
+
+    async def _on_revoked(self, message: Message) -> None:
+        """One that is missed is found out at the client's next request."""
+        revoked = TokenRevoked.FromString(message.payload)
+        if (user := self.users.get(revoked.user_id)) is not None:
+            self.waiters.revoke(user, revoked.token_sha256)
 
     def _on_lost(self, shard: Shard) -> None:
         self._consumer.on_lost(shard)

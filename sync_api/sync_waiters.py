@@ -38,9 +38,9 @@ class SyncWaiters:
 
     # --- requests ---
 
-    def add(self, user: UserView, timeout_ms: int) -> Waiter:
+    def add(self, user: UserView, timeout_ms: int, token_sha256: bytes = b"") -> Waiter:
         """News is collected from now on. `remove` it whatever happens."""
-        waiter = Waiter(user.waiters)
+        waiter = Waiter(user.waiters, token_sha256)
         waiter.is_over = self.draining or timeout_ms <= 0
         if timeout_ms > 0:
             self._bound(user)
@@ -65,6 +65,14 @@ class SyncWaiters:
             next(iter(self._waiters)).end()
         if len(user.waiters) >= WAITERS_OF_USER_MAX:
             min(user.waiters, key=lambda waiter: waiter.expires_tick).end()
+
+    def revoke(self, user: UserView, token_sha256s: Iterable[bytes]) -> None:
+        """These access tokens of the user have ended, and so have the long polls that came with them."""
+        revoked = frozenset(token_sha256s)
+        for waiter in user.waiters:
+            if waiter.token_sha256 in revoked:
+                waiter.is_revoked = True
+                waiter.end()
 
     # --- facts ---
 

@@ -38,7 +38,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from matrix_protocol.errors import Unavailable
+from matrix_protocol.errors import Unavailable, UnknownToken
 from service_kit.clock import Clock
 from service_kit.rpc.queries import RoomQueries
 from service_kit.tokens import SyncToken
@@ -75,6 +75,8 @@ class SyncCall:
     timeout_ms: int
     full_state: bool
     use_state_after: bool
+    token_sha256: bytes = b""
+    """of the access token; its end is that of the long poll"""
 
 
 class Syncs:
@@ -118,12 +120,14 @@ class Syncs:
     async def _poll(
         self, user: UserView, call: SyncCall, since: SyncToken, sent: SentMembers
     ) -> tuple[SyncScope, Body]:
-        waiter = self._waiters.add(user, call.timeout_ms)
+        waiter = self._waiters.add(user, call.timeout_ms, call.token_sha256)
         try:
             while True:
                 waiter.has_news = False
                 scope = self._scope(user, call, since, sent)
                 body = await self._build(scope)
+                if waiter.is_revoked:
+                    raise UnknownToken("The access token has been revoked", soft_logout=False)
                 if waiter.is_over or not body.is_empty():
                     return scope, body
                 # Nothing up to here was for this client: go on from here.

@@ -8,10 +8,14 @@ import asyncio
 class Waiter:
     """One request of /sync, from its first look at the views to its answer."""
 
-    __slots__ = ("_event", "expires_tick", "has_news", "is_over", "of_same_user")
+    __slots__ = ("_event", "expires_tick", "has_news", "is_over", "is_revoked", "of_same_user", "token_sha256")
 
-    def __init__(self, of_same_user: set[Waiter]) -> None:
+    def __init__(self, of_same_user: set[Waiter], token_sha256: bytes) -> None:
         self.of_same_user = of_same_user
+        self.token_sha256 = token_sha256
+        """of the access token that it came with"""
+        self.is_revoked = False
+        """The access token has ended: nothing more may be told."""
         self.has_news = False
         self.is_over = False
         """Time is up, or the worker stops: answer with what there is."""

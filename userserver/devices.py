@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from matrix_protocol.errors import NotFound
 from service_kit.ledger.domain import Batch
-from service_kit.rpc.pb.facts_pb2 import DeviceFact, Fact
+from service_kit.rpc.pb.facts_pb2 import Fact
 from service_kit.rpc.pb.user_commands_pb2 import DeleteDevices, Device, ListDevices, UpdateDevice, UserReply
 from userserver.sessions import remove_devices
-from userserver.tables import DeviceRow
+from userserver.tables import DeviceRow, device_fact
 from userserver.users import User, Users
 
 NO_DEVICE = "You have no device with this ID"
@@ -29,12 +29,8 @@ class Devices:
             raise NotFound(NO_DEVICE)
         # "display_name: The new display name for this device. If not given, the display name is unchanged."
         if command.HasField("display_name") and command.display_name != device.display_name:
-            fact = DeviceFact(
-                device_id=device.device_id,
-                display_name=command.display_name,
-                created_at_ms=device.created_at_ms,
-            )
-            self._users.record(batch, user, Fact(device=fact))
+            renamed = device._replace(display_name=command.display_name)
+            self._users.record(batch, user, Fact(device=device_fact(renamed)))
         return UserReply()
 
     def delete(self, command: DeleteDevices, user: User, batch: Batch) -> UserReply:
@@ -49,4 +45,9 @@ class Devices:
 
 
 def _shown(row: DeviceRow) -> Device:
-    return Device(device_id=row.device_id, display_name=row.display_name)
+    return Device(
+        device_id=row.device_id,
+        display_name=row.display_name,
+        last_seen_ip=row.last_seen_ip or "",
+        last_seen_ts_ms=row.last_seen_ts_ms or 0,
+    )

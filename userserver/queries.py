@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from matrix_protocol.push_rules import PUSH_RULES
 from service_kit.rpc.pb.user_queries_pb2 import AccountDataChunk, AccountDataEntry, AccountDataRequest
 from service_kit.store.interface import Store
-from userserver.tables import ACCOUNT_DATA
+from userserver.account_data import default_row
+from userserver.tables import ACCOUNT_DATA, AccountDataRow
 
 CHUNK_BYTES = 256 * 1024
 CHUNK_ENTRIES_MAX = 500
@@ -19,20 +21,25 @@ class UserQueryService:
         self._store = store
 
     async def get_account_data(self, request: AccountDataRequest) -> AsyncIterator[AccountDataChunk]:
-        """Entries after `after_position`, global ones first, then room by room."""
+        """Entries after `after_position`, global ones first, then room by room; defaults last."""
         chunk, chunk_bytes = AccountDataChunk(), 0
+        default = default_row(request.user_id, "", PUSH_RULES)
         async for page in self._store.pages(ACCOUNT_DATA, (request.user_id,)):
             for row in page:
+                if row.type == PUSH_RULES and not row.room_id:
+                    default = None
                 if row.position <= request.after_position:
                     continue
-                chunk.entries.append(
-                    AccountDataEntry(
-                        room_id=row.room_id, type=row.type, content_json=row.content_json, position=row.position
-                    )
-                )
+                chunk.entries.append(_entry(row))
                 chunk_bytes += len(row.content_json)
                 if chunk_bytes >= CHUNK_BYTES or len(chunk.entries) >= CHUNK_ENTRIES_MAX:
                     yield chunk
                     chunk, chunk_bytes = AccountDataChunk(), 0
+        if default is not None and default.position > request.after_position:
+            chunk.entries.append(_entry(default))
         if chunk.entries:
             yield chunk
+
+
+def _entry(row: AccountDataRow) -> AccountDataEntry:
+    return AccountDataEntry(room_id=row.room_id, type=row.type, content_json=row.content_json, position=row.position)

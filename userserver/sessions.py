@@ -36,7 +36,7 @@ from service_kit.rpc.pb.user_commands_pb2 import (
     UserReply,
 )
 from userserver.passwords import Checked, Passwords
-from userserver.tables import TokenByUserRow
+from userserver.tables import DeviceRow, TokenByUserRow, device_fact
 from userserver.users import User, Users
 
 WRONG_PASSWORD = "Wrong user name or password"
@@ -44,6 +44,9 @@ WRONG_PASSWORD = "Wrong user name or password"
 
 REMOVALS_MAX = 400
 """Devices, or records of account data, that one command removes: it must stay below 1000 facts in all."""
+
+LAST_SEEN_GRAIN_MS = 5 * 60 * 1000
+"""Only so often is a device's use written down: it may be "a few minutes out of date, for efficiency reasons"."""
 
 DEVICES_PER_USER_MAX = 2000
 """All of them are held in memory while the user is, and told in one reply. Who has so many forgot to log out."""
@@ -89,8 +92,10 @@ class Sessions:
         if user is None or user.account is None or token is None or token.is_refresh_token:
             raise UnknownToken("This access token is not valid (any more)", soft_logout=False)
         expired = 0 < token.expires_at_ms <= batch.now_ms
-        if token.replaces_sha256 and not expired:
-            self._confirm(batch, user, token)
+        if not expired:
+            if token.replaces_sha256:
+                self._confirm(batch, user, token)
+            seen(self._users, batch, user, token.device_id, command.client_ip)
         return UserReply(
             token_owner=TokenOwner(
                 user_id=user.user_id,
@@ -170,8 +175,10 @@ def start_session(users: Users, batch: Batch, user: User, new: NewSession, new_i
     revoke(users, batch, user, user.tokens_of_device(device_id))
     if device_id not in user.devices:
         name = new.initial_device_display_name
-        device = DeviceFact(device_id=device_id, display_name=name, created_at_ms=batch.now_ms)
-        users.record(batch, user, Fact(device=device))
+        device = DeviceRow(user.user_id, device_id, name, batch.now_ms, new.client_ip, batch.now_ms)
+        users.record(batch, user, Fact(device=device_fact(device)))
+    else:
+        seen(users, batch, user, device_id, new.client_ip)
     expires_at_ms = _expiry(batch, new.access_token_lifetime_ms)
     access = TokenFact(token_sha256=new.access_token_sha256, device_id=device_id, expires_at_ms=expires_at_ms)
     users.record(batch, user, Fact(token=access))
@@ -179,6 +186,15 @@ def start_session(users: Users, batch: Batch, user: User, new: NewSession, new_i
         refresh = TokenFact(token_sha256=new.refresh_token_sha256, device_id=device_id, is_refresh_token=True)
         users.record(batch, user, Fact(token=refresh))
     return Session(user_id=user.user_id, device_id=device_id, expires_in_ms=new.access_token_lifetime_ms)
+
+
+def seen(users: Users, batch: Batch, user: User, device_id: str, client_ip: str) -> None:
+    """Note that the device is in use, unless that was noted a short time ago."""
+    device = user.devices.get(device_id)
+    if device is None or batch.now_ms - (device.last_seen_ts_ms or 0) < LAST_SEEN_GRAIN_MS:
+        return
+    used = device._replace(last_seen_ip=client_ip, last_seen_ts_ms=batch.now_ms)
+    users.record(batch, user, Fact(device=device_fact(used)))
 
 
 def remove_devices(users: Users, batch: Batch, user: User, device_ids: Iterable[str]) -> bool:

@@ -37,6 +37,8 @@ class DeviceRow(NamedTuple):
     device_id: str
     display_name: str
     created_at_ms: int
+    last_seen_ip: str | None = None
+    last_seen_ts_ms: int | None = None
 
 
 class TokenRow(NamedTuple):
@@ -121,7 +123,20 @@ def account_row(user_id: str, fact: AccountFact) -> AccountRow:
 
 
 def device_row(user_id: str, fact: DeviceFact) -> DeviceRow:
-    return DeviceRow(user_id, fact.device_id, fact.display_name, fact.created_at_ms)
+    return DeviceRow(
+        user_id, fact.device_id, fact.display_name, fact.created_at_ms, fact.last_seen_ip, fact.last_seen_ts_ms
+    )
+
+
+def device_fact(row: DeviceRow) -> DeviceFact:
+    """The fact that makes this row."""
+    return DeviceFact(
+        device_id=row.device_id,
+        display_name=row.display_name,
+        created_at_ms=row.created_at_ms,
+        last_seen_ip=row.last_seen_ip or "",
+        last_seen_ts_ms=row.last_seen_ts_ms or 0,
+    )
 
 
 def token_row(user_id: str, fact: TokenFact) -> TokenByUserRow:

@@ -53,24 +53,31 @@ async def create_room(
     hosted_servers: HostedServers,
 ) -> bytes:
     _check(body)
-    invited = list(dict.fromkeys(body.invite or ()))
     new_room = new_rooms.choose(_create_event_wish(body), caller.user_id)
-    profile, *invitee_profiles = await asyncio.gather(
-        profile_of(commands, caller.user_id, timeout_s=request.timeout_s),
-        *(profile_of_invited(commands, hosted_servers, user, timeout_s=request.timeout_s) for user in invited),
-    )
+    profile = await profile_of(commands, caller.user_id, timeout_s=request.timeout_s)
     command = CreateRoom(
         creator=caller.user_id,
         room_version=new_room.room_version,
         origin_server_ts_ms=new_room.origin_server_ts_ms,
         request_json=_without_nulls(request.body),
         member_content_json=member_content(profile),
-        invitee_content_json={
-            user: member_content(profile) for user, profile in zip(invited, invitee_profiles, strict=True)
-        },
+        invitee_content_json=await _invitee_contents(body, request, commands, hosted_servers),
     )
     await commands.room(new_room.room_id, RoomCommand(create_room=command), timeout_s=request.timeout_s)
     return orjson.dumps({"room_id": new_room.room_id})
+
+
+async def _invitee_contents(
+    body: CreateRoomBody, request: Request, commands: CommandClient, hosted_servers: HostedServers
+) -> dict[str, bytes]:
+    """What the invites say about those who are invited, by user ID."""
+    if not body.invite:
+        return {}
+    invited = list(dict.fromkeys(body.invite))
+    profiles = await asyncio.gather(
+        *(profile_of_invited(commands, hosted_servers, user, timeout_s=request.timeout_s) for user in invited)
+    )
+    return {user: member_content(profile) for user, profile in zip(invited, profiles, strict=True) if profile}
 
 
 def _check(body: CreateRoomBody) -> None:

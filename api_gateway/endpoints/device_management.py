@@ -86,5 +86,7 @@ def _shown(device: Device) -> dict[str, object]:
     if device.display_name:
         shown["display_name"] = device.display_name
     if device.last_seen_ts_ms:
-        shown |= {"last_seen_ip": device.last_seen_ip, "last_seen_ts": device.last_seen_ts_ms}
+        shown["last_seen_ts"] = device.last_seen_ts_ms
+    if device.last_seen_ip:
+        shown["last_seen_ip"] = device.last_seen_ip
     return shown

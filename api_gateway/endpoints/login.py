@@ -59,7 +59,7 @@ async def login(
     user_id = await _known_spelling(users, user_id)
     rate_limits.check(LOGIN, user_id)
     tokens = new_tokens(users.shards.of_user(user_id), settings.sessions, with_refresh_token=body.refresh_token)
-    session = new_session(tokens, body.device_id, body.initial_device_display_name)
+    session = new_session(tokens, body.device_id, body.initial_device_display_name, client_ip=request.client_ip)
     command = LoginWithPassword(user_id=user_id, password=body.password, session=session)
     reply = await users.user(user_id, UserCommand(login_with_password=command))
     server_name = server_name_of(user_id)

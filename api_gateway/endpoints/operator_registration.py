@@ -69,7 +69,7 @@ async def register_by_shared_secret(
     user_id = new_user_id(body.username, hosted.for_host(request.header(b"host")))
     tokens = new_tokens(users.shards.of_user(user_id), settings.sessions, with_refresh_token=False)
     command = RegisterUser(user_id=user_id, password=body.password, admin=body.admin)
-    command.session.CopyFrom(new_session(tokens, None, None))
+    command.session.CopyFrom(new_session(tokens, None, None, client_ip=request.client_ip))
     reply = await users.user(user_id, UserCommand(register_user=command))
     return {"user_id": user_id, "home_server": server_name_of(user_id)} | session_body(reply.session, tokens)
 

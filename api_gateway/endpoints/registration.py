@@ -68,7 +68,7 @@ async def register(
     server_name = hosted.for_host(request.header(b"host"))
     kind = request.query_value("kind", "user")
     if kind == "guest":
-        return await _register_guest(body, server_name, settings, users)
+        return await _register_guest(body, server_name, settings, users, request.client_ip)
     if kind != "user":
         raise InvalidParam("kind must be user or guest")
     if body.type == APPLICATION_SERVICE:
@@ -80,7 +80,7 @@ async def register(
         check_new_password(body.password, settings.passwords)
     await interactive_auth.demand(f"register {server_name}", body.auth, _stages(settings.registration))
     check_new_password(body.password, settings.passwords)
-    return await _register(body, server_name, settings, users, guest=False)
+    return await _register(body, server_name, settings, users, guest=False, client_ip=request.client_ip)
 
 
 @endpoint("GET", "/_matrix/client/v3/register/available", operation="checkUsernameAvailability", auth=Auth.NONE)
@@ -142,35 +142,41 @@ def _is_registration_token(settings: RegistrationSettings, token: object) -> boo
 
 
 async def _register_guest(
-    body: RegisterRequest, server_name: str, settings: Settings, users: CommandClient
+    body: RegisterRequest, server_name: str, settings: Settings, users: CommandClient, client_ip: str
 ) -> dict[str, object]:
     """ "All parameters in the request body with the exception of `initial_device_display_name` MUST BE ignored"."""
     if not settings.registration.guests:
         raise GuestAccessForbidden("This server has no guest accounts")
     kept = RegisterRequest(initial_device_display_name=body.initial_device_display_name)
-    return await _register(kept, server_name, settings, users, guest=True)
+    return await _register(kept, server_name, settings, users, guest=True, client_ip=client_ip)
 
 
 async def _register(
-    body: RegisterRequest, server_name: str, settings: Settings, users: CommandClient, *, guest: bool
+    body: RegisterRequest, server_name: str, settings: Settings, users: CommandClient, *, guest: bool, client_ip: str
 ) -> dict[str, object]:
     if body.username is not None:
-        return await _register_as(new_user_id(body.username, server_name), body, settings, users, guest=guest)
+        return await _register_as(
+            new_user_id(body.username, server_name), body, settings, users, guest=guest, client_ip=client_ip
+        )
     for _ in range(RANDOM_NAME_TRIES_MAX - 1):
         try:
-            return await _register_as(random_user_id(server_name), body, settings, users, guest=guest)
+            return await _register_as(
+                random_user_id(server_name), body, settings, users, guest=guest, client_ip=client_ip
+            )
         except UserInUse:
             continue
-    return await _register_as(random_user_id(server_name), body, settings, users, guest=guest)
+    return await _register_as(random_user_id(server_name), body, settings, users, guest=guest, client_ip=client_ip)
 
 
 async def _register_as(
-    user_id: str, body: RegisterRequest, settings: Settings, users: CommandClient, *, guest: bool
+    user_id: str, body: RegisterRequest, settings: Settings, users: CommandClient, *, guest: bool, client_ip: str
 ) -> dict[str, object]:
     command = RegisterUser(user_id=user_id, password=body.password or "", guest=guest)
     tokens = new_tokens(users.shards.of_user(user_id), settings.sessions, with_refresh_token=body.refresh_token)
     if not body.inhibit_login:
-        command.session.CopyFrom(new_session(tokens, body.device_id, body.initial_device_display_name))
+        command.session.CopyFrom(
+            new_session(tokens, body.device_id, body.initial_device_display_name, client_ip=client_ip)
+        )
     reply = await users.user(user_id, UserCommand(register_user=command))
     answer: dict[str, object] = {"user_id": user_id, "home_server": server_name_of(user_id)}
     return answer if body.inhibit_login else answer | session_body(reply.session, tokens)

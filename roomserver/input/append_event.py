@@ -20,10 +20,18 @@ def append_event(
     batch: Batch,
     *,
     replaced: bytes | None = None,
+    inviter: bytes | None = None,
     redacted: RedactedEvent | None = None,
 ) -> None:
     """After this nothing may refuse the command any more."""
-    fact = event_fact(room, event, replaced=replaced, device_id=draft.device_id, client_txn_id=draft.client_txn_id)
+    fact = event_fact(
+        room,
+        event,
+        replaced=replaced,
+        inviter=inviter,
+        device_id=draft.device_id,
+        client_txn_id=draft.client_txn_id,
+    )
     if redacted is not None:
         add_redacted_event(fact, redacted)
         _change_in_memory(shard, room, redacted.target)

@@ -124,7 +124,8 @@ def _take_place(shard: OwnedShard, room: RoomInMemory, event: Event) -> Fact:
     replaced = None
     if event.state_key is not None:
         replaced = shard.current_event(room, event.type, event.state_key, None)
-    fact = event_fact(room, event, replaced=replaced)
+    inviter = shard.known_member(room, event.sender, None) if event.type == MEMBER else None
+    fact = event_fact(room, event, replaced=replaced, inviter=inviter)
     advance(shard, room, event, fact)
     return fact
 

@@ -42,12 +42,13 @@ def event_fact(
     event: Event,
     *,
     replaced: bytes | None = None,
+    inviter: bytes | None = None,
     device_id: str = "",
     client_txn_id: str = "",
 ) -> Fact:
     """The fact of an event that is about to take its place at the end of this room.
 
-    `replaced` is the state event that it takes the place of, in client format.
+    In client format: `replaced` is the state event that it takes the place of, `inviter` the sender's member event.
     """
     index = room.timeline_length
     fact = RoomEventFact(
@@ -70,7 +71,7 @@ def event_fact(
         timeline_index=index,
     )
     if event.state_key is not None:
-        _add_state(fact, room, event)
+        _add_state(fact, room, event, inviter)
     target = event.state_key if event.state_key is not None and event.type == MEMBER else None
     return Fact(room_id=room.room_id, user_id=target, room_event=fact)
 
@@ -113,7 +114,7 @@ def _unsigned(replaced: bytes | None) -> dict[str, Any]:
     return {"prev_content": former["content"], "replaces_state": former["event_id"]}
 
 
-def _add_state(fact: RoomEventFact, room: RoomInMemory, event: Event) -> None:
+def _add_state(fact: RoomEventFact, room: RoomInMemory, event: Event, inviter: bytes | None) -> None:
     fact.state_version += 1
     fact.replaces_event_id = room.state.event_id(event.type, event.state_key or "") or ""
     if event.type == MEMBER and event.state_key:
@@ -121,7 +122,7 @@ def _add_state(fact: RoomEventFact, room: RoomInMemory, event: Event) -> None:
         fact.membership = membership if membership in MEMBERSHIPS else ""
         fact.prev_membership = room.state.membership(event.state_key)
         if membership in ("invite", "knock"):
-            fact.invite_state_json = stripped_state(room, event)
+            fact.invite_state_json = stripped_state(room, event, inviter)
     elif event.type == _VISIBILITY and event.state_key == "":
         # "For `m.room.history_visibility` events themselves, the user should be allowed to see the event if the
         # `history_visibility` before *or* after the event would allow them to see it." Each value allows all that
@@ -130,11 +131,12 @@ def _add_state(fact: RoomEventFact, room: RoomInMemory, event: Event) -> None:
         fact.history_visibility = min(both, key=_FROM_OPEN_TO_CLOSED.index)
 
 
-def stripped_state(room: RoomInMemory, event: Event) -> bytes:
+def stripped_state(room: RoomInMemory, event: Event, inviter: bytes | None) -> bytes:
     """What somebody who is invited or knocks may know of the room: a JSON array of stripped state events.
 
     Spec: https://spec.matrix.org/v1.19/client-server-api/#stripped-state
-    "Stripped state events can only have the `sender`, `type`, `state_key` and `content` properties present."
+    "Stripped state events can only have the `sender`, `type`, `state_key` and `content` properties present." "The
+    server might include events not described here": clients show an invite to a direct chat by its sender's name.
     """
     found = [(event_type, room.state_event(event_type, "")) for event_type in STRIPPED_STATE_TYPES]
     events: list[dict[str, Any]] = [
@@ -142,5 +144,8 @@ def stripped_state(room: RoomInMemory, event: Event) -> bytes:
         for event_type, state in found
         if state is not None
     ]
+    if inviter is not None:
+        member = orjson.loads(inviter)
+        events.append({name: member[name] for name in ("content", "sender", "state_key", "type")})
     events.append({"content": event.content, "sender": event.sender, "state_key": event.state_key, "type": event.type})
     return orjson.dumps(events)

@@ -53,6 +53,8 @@ class PreparedMembership(NamedTuple):
     room: RoomInMemory | None
     current: CurrentStateRow | None = None
     """the target's member event, if memory does not have it"""
+    inviter: CurrentStateRow | None = None
+    """the same of who invites them"""
     joined_room_ids: frozenset[str] = frozenset()
     """of the rooms whose members may join"""
 
@@ -61,18 +63,19 @@ def prepare(
     shard: OwnedShard, room_id: str, body: ChangeMembership
 ) -> Awaitable[PreparedMembership] | PreparedMembership:
     room = shard.rooms.get(room_id)
-    if room is not None and not _must_read(shard, room, body.target):
+    if room is not None and not _must_read(shard, room, body):
         return PreparedMembership(room)
     return _prepare_slowly(shard, room_id, body)
 
 
-async def prepare_member(shard: OwnedShard, room: RoomInMemory, target: str) -> PreparedMembership:
-    """What a new member event of this user needs."""
+async def prepare_member(shard: OwnedShard, room: RoomInMemory, target: str, inviter: str | None) -> PreparedMembership:
+    """What a new member event of this user needs; `inviter`: who may be inviting them with it."""
     current = await shard.read_current(room, MEMBER, target)
     joined: frozenset[str] = frozenset()
     if needs_authorisation(room, target):
         joined = await joined_rooms_among(shard, target, allowed_room_ids(room))
-    return PreparedMembership(room, current, joined)
+    invited_by = await shard.read_current(room, MEMBER, inviter) if inviter is not None else None
+    return PreparedMembership(room, current, invited_by, joined)
 
 
 def execute(
@@ -107,19 +110,24 @@ def change(shard: OwnedShard, room: RoomInMemory, draft: EventDraft, prepared: P
     event = new_event(room, draft, shard.hosted_servers, batch.now_ms)
     if (same := _unchanged(current, draft, former)) is not None:
         return same
-    append_event(shard, room, event, draft, batch, replaced=current)
+    inviter = shard.known_member(room, draft.sender, prepared.inviter) if membership == "invite" else None
+    append_event(shard, room, event, draft, batch, replaced=current, inviter=inviter)
     if former == "join" and membership != "join":
         _stop_typing(shard, room.room_id, target, batch)
     return event.event_id
 
 
-def _must_read(shard: OwnedShard, room: RoomInMemory, target: str) -> bool:
-    return not shard.knows_content(room, MEMBER, target) or needs_authorisation(room, target)
+def _must_read(shard: OwnedShard, room: RoomInMemory, body: ChangeMembership) -> bool:
+    if not shard.knows_content(room, MEMBER, body.target) or needs_authorisation(room, body.target):
+        return True
+    return body.action == _Action.INVITE and not shard.knows_content(room, MEMBER, body.sender)
 
 
 async def _prepare_slowly(shard: OwnedShard, room_id: str, body: ChangeMembership) -> PreparedMembership:
     room = await shard.load(room_id)
-    return PreparedMembership(None) if room is None else await prepare_member(shard, room, body.target)
+    if room is None:
+        return PreparedMembership(None)
+    return await prepare_member(shard, room, body.target, body.sender if body.action == _Action.INVITE else None)
 
 
 def _content(room: RoomInMemory, body: ChangeMembership) -> dict[str, Any]:

@@ -62,11 +62,16 @@ def execute(shard: OwnedShard, room_id: str, body: SendEvent, prepared: Prepared
         event_id = shard.client_transactions.event_id(DeviceInRoom(room_id, body.sender, body.device_id), scoped)
         if event_id is not None:
             return RoomReply(event_id=event_id, room_id=room_id)
+    content = content_of(body.content_json)
+    if prepared.redacts is not None:
+        # "In rooms with a version older than 11 they MUST move the `redacts` property inside the `content` to the top
+        # level of the event." `build_event` puts it where the version wants it.
+        content.pop("redacts", None)
     draft = EventDraft(
         body.event_type,
         body.state_key if body.HasField("state_key") else None,
         body.sender,
-        content_of(body.content_json),
+        content,
         prepared.redacts,
         body.device_id,
         body.client_txn_id,
@@ -109,7 +114,7 @@ async def _prepare_slowly(shard: OwnedShard, room_id: str, body: SendEvent) -> P
     if not body.HasField("state_key"):
         return PreparedSend(room, redacts, None, target)
     if body.event_type == MEMBER:
-        return PreparedSend(room, member=await membership.prepare_member(shard, room, body.state_key))
+        return PreparedSend(room, member=await membership.prepare_member(shard, room, body.state_key, body.sender))
     return PreparedSend(room, current=await shard.read_current(room, body.event_type, body.state_key))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from matrix_protocol.errors import Forbidden, NotFound
-from roomserver.queries.viewer import viewer_of
+from roomserver.queries.viewer import memberships_of, viewer_of
 from roomserver.tables import EVENTS_BY_ID, TIMELINE_BY_ROOM, TimelineRow
+from service_kit.rpc.pb.facts_pb2 import HistoryVisibility
 from service_kit.store.interface import Store
 
 NOT_FOUND = "There is no such event, or you may not see it"
@@ -27,6 +28,10 @@ async def read_event(store: Store, room_id: str, event_id: str, as_user_id: str)
         raise NotFound(NOT_FOUND)
     if not as_user_id:
         return SeenEvent(row, "")
+    # "1. If the `history_visibility` was set to `world_readable`, allow", whatever it is now.
+    if row.history_visibility == HistoryVisibility.WORLD_READABLE:
+        memberships = await memberships_of(store, room_id, as_user_id)
+        return SeenEvent(row, memberships.after(row.position))
     try:
         viewer = await viewer_of(store, room_id, as_user_id)
     except Forbidden:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Protocol
 from matrix_protocol.errors import Unavailable
 from roomserver.state.cache import RoomBudget, ShardRooms
 from roomserver.state.client_transactions import ClientTransactions
+from roomserver.state.compact import MEMBER
 from roomserver.state.loading import load_room
 from roomserver.state.recent import Recent, RecentContents
 from roomserver.state.room import KEPT_TYPES, RoomInMemory
@@ -147,6 +148,16 @@ class OwnedShard:
         if row is None or row.event_id != event_id:
             raise Unavailable("The room's state has changed meanwhile; try again")
         return row.client_json
+
+    def known_member(self, room: RoomInMemory, user_id: str, row: CurrentStateRow | None) -> bytes | None:
+        """The user's member event in client format, from memory or the row; None if neither has it as it is now."""
+        event_id = room.state.event_id(MEMBER, user_id)
+        if event_id is None:
+            return None
+        client_json = self.recent_contents.get(event_id)
+        if client_json is None and row is not None and row.event_id == event_id:
+            client_json = row.client_json
+        return client_json
 
     def _applied_position(self) -> int:
         return self._progress.applied_position

@@ -281,7 +281,7 @@ class _Target:
         if caller is None:
             # Guessing tokens costs a question each, and is limited by address as nothing else is known.
             self._rate_limits.check(OTHER, request.client_ip)
-            caller = await self._authenticate.caller_of(token)
+            caller = await self._authenticate.caller_of(token, request.client_ip)
         if caller.guest and not declaration.guests:
             raise GuestAccessForbidden("Guests may not do this")
         return caller

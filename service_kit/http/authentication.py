@@ -48,7 +48,7 @@ class Authenticator(Protocol):
         """The caller, if known without asking anybody."""
         ...
 
-    async def caller_of(self, token: str) -> Caller:
+    async def caller_of(self, token: str, client_ip: str = "") -> Caller:
         """Raises UnknownToken (with soft_logout where the client should log in again without losing its data)."""
         ...
 
@@ -118,7 +118,7 @@ class Authentication:
             return None
         return known.caller
 
-    async def caller_of(self, token: str) -> Caller:
+    async def caller_of(self, token: str, client_ip: str = "") -> Caller:
         digest = token_sha256(token)
         caller = self._cached(digest)
         if caller is not None:
@@ -129,14 +129,14 @@ class Authentication:
         self._raise_if_refused(digest)
         lookup = self._lookups.get(digest)
         if lookup is None:
-            lookup = asyncio.get_running_loop().create_task(self._look_up(digest, shard))
+            lookup = asyncio.get_running_loop().create_task(self._look_up(digest, shard, client_ip))
             self._lookups[digest] = lookup
             lookup.add_done_callback(lambda done: self._lookup_ended(digest, done))
         # Shielded: who goes away must not take the answer from the others who wait for it.
         return await asyncio.shield(lookup)
 
-    async def _look_up(self, digest: bytes, shard: Shard) -> Caller:
-        command = UserCommand(look_up_token=LookUpToken(token_sha256=digest))
+    async def _look_up(self, digest: bytes, shard: Shard, client_ip: str) -> Caller:
+        command = UserCommand(look_up_token=LookUpToken(token_sha256=digest, client_ip=client_ip))
         generation = self._generation
         try:
             reply = await self._users.shard(shard, digest.hex(), command, timeout_s=LOOKUP_TIMEOUT_S)

@@ -50,7 +50,7 @@ class Router(Generic[T]):
     def add(self, method: str, path: str, endpoint: T) -> None:
         """Register an endpoint; `{name}` in the path stands for any one segment that is not empty."""
         node = self._root
-        for segment in path.lstrip("/").split("/"):
+        for segment in path.strip("/").split("/"):
             node = _descend(node, segment)
         if method in node.methods:
             raise DuplicateRoute(f"{method} {path} is declared twice")

@@ -47,5 +47,6 @@ async def sync(
         timeout_ms=min(query.timeout, settings.sync.timeout_max_s * 1000),
         full_state=query.full_state,
         use_state_after=query.use_state_after,
+        token_sha256=caller.token_sha256,
     )
     return await syncs.sync(call)

@@ -43,9 +43,14 @@ async def joined_room(scope: SyncScope, room: JoinedRoom) -> bytes | None:
     is_new = scope.since is None or await _newly_joined(scope, membership, after)
     timeline_after = await _timeline_after(scope, contents, membership, after, is_new)
     window = await timeline_window(scope, contents, membership, timeline_after, through)
+    was_joined = not is_new or (timeline_after > 0 and await _was_joined(scope, room_id, after))
+    if timeline_after and not was_joined:
+        # What happened between their leave and `after` is not in any answer: /messages tells.
+        window = window._replace(limited=True)
     # An empty ledger has position 0, which stands for "nothing is known" here: the same.
     known_after = 0 if is_new or scope.full_state else after
     span = span_of(scope, room_id, window, after_position=known_after, through_position=through)
+    span = span._replace(members_after=after if was_joined else 0)
     summary, heroes = await _summary(scope, room_id, contents, known_after)
     state: list[StateEvent] = []
     if window.events or window.limited or not known_after or not scope.filter.timeline.allows_all:
@@ -69,8 +74,7 @@ async def _newly_joined(scope: SyncScope, membership: Membership, after_position
         return False
     if membership.joined_at_is_exact or after_position == 0:
         return True
-    before = await _own_member(scope, membership.room_id, after_position)
-    return before is None or before.membership != "join"
+    return not await _was_joined(scope, membership.room_id, after_position)
 
 
 async def _timeline_after(
@@ -98,6 +102,11 @@ async def _was_here_before(
     if before is None:
         return False
     return before.membership not in ("invite", "knock") or b'"replaces_state"' in before.client_json
+
+
+async def _was_joined(scope: SyncScope, room_id: str, at_position: int) -> bool:
+    before = await _own_member(scope, room_id, at_position)
+    return before is not None and before.membership == "join"
 
 
 async def _own_member(scope: SyncScope, room_id: str, at_position: int) -> StateEvent | None:

@@ -52,7 +52,8 @@ async def _own_event(scope: SyncScope, membership: Membership) -> list[TimelineE
         limit=1,
     )
     entries = [entry async for chunk in scope.queries.get_timeline(request) for entry in chunk.entries]
-    return [event for event in map(TimelineEvent.from_entry, entries) if event.event_id == membership.event_id]
+    own = [event for event in map(TimelineEvent.from_entry, entries) if event.event_id == membership.event_id]
+    return [event._replace(viewer_membership=event.membership) for event in own]
 
 
 async def _state(scope: SyncScope, membership: Membership, window: Window, after_position: int) -> list[StateEvent]:

@@ -49,6 +49,8 @@ class StateSpan(NamedTuple):
     """the end of the timeline"""
     shown: set[str]
     """IDs of the events in the timeline, if clients take state from these"""
+    members_after: int = 0
+    """of members that it lazy-loaded, the client has kept what it was sent through this position; 0 = nothing"""
 
 
 def span_of(scope: SyncScope, room_id: str, window: Window, *, after_position: int, through_position: int) -> StateSpan:
@@ -69,6 +71,11 @@ async def changed_state(
         if not (scope.filter.lazy_load_members and is_full):
             entries += await _members_changed(scope, contents, span)
         chosen = await select(scope, contents, span, entries)
+        if scope.filter.lazy_load_members and is_full and span.members_after:
+            # "This ensures that joins/leaves and profile changes which occur during the gap are not lost": of members
+            # that the client knows from before.
+            gap = span._replace(after_position=span.members_after)
+            chosen += await select(scope, contents, gap, await _members_changed(scope, contents, gap))
     if scope.filter.lazy_load_members:
         chosen += await _members_needed(scope, contents, window, span, heroes, {event.key for event in chosen})
     return chosen
@@ -194,6 +201,8 @@ def state_json(scope: SyncScope, room_id: str, events: Iterable[StateEvent]) -> 
     wanted = scope.filter.state
     ordered = sorted(events, key=_position) if wanted.allows_room(room_id) else []
     parts = [event.client_json for event in ordered if wanted.allows_state(event.type, event.client_json)]
+    if (fields := scope.filter.event_fields) is not None:
+        parts = list(map(fields.of_event, parts))
     name = b'"state_after"' if scope.use_state_after else b'"state"'
     return b'%b:{"events":[%b]}' % (name, b",".join(parts))
 

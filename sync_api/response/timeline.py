@@ -21,7 +21,7 @@ from matrix_protocol.events.unsigned import with_unsigned
 from service_kit.rpc.pb.facts_pb2 import SHARED, WORLD_READABLE
 from service_kit.rpc.pb.room_queries_pb2 import TimelineRequest
 from service_kit.tokens import TimelineToken
-from sync_api.entries import TimelineEvent
+from sync_api.entries import MEMBER, TimelineEvent
 from sync_api.room_contents import RoomContents
 from sync_api.scope import SyncScope
 from sync_api.user_view import Membership
@@ -53,7 +53,10 @@ async def timeline_window(
         return Window([], False, through_position)
     found = _from_memory(scope, contents, membership.joined_at, after_position, through_position)
     if found is not None:
-        return newest_of(scope, found, through_position)
+        window = newest_of(scope, found, through_position)
+        if not window.events or window.events[0].position >= membership.joined_at:
+            return window
+        return window._replace(events=_with_viewer_membership(scope, contents, window.events, membership.joined_at))
     found, more = await ask_for_timeline(scope, membership.room_id, after_position, through_position)
     return newest_of(scope, found, through_position, more=more)
 
@@ -85,6 +88,21 @@ def _from_memory(
             if len(found) > limit:
                 return found
     return found if contents.timeline_after <= after_position else None
+
+
+def _with_viewer_membership(
+    scope: SyncScope, contents: RoomContents, events: list[TimelineEvent], joined_at: int
+) -> list[TimelineEvent]:
+    """Events from memory, which has every later event too: the user's own member events tell what they were before."""
+    after_event: dict[int, str] = {}
+    membership = "join"
+    for event in reversed(contents.timeline):
+        if event.position < joined_at:
+            after_event[event.position] = membership
+        if event.type == MEMBER and event.state_key == scope.user.user_id:
+            # "If the user had yet to join the room at the time of the event […], this property is set to `leave`."
+            membership = event.prev_membership or "leave"
+    return [event._replace(viewer_membership=after_event.get(event.position, "")) for event in events]
 
 
 def is_wanted(scope: SyncScope, event: TimelineEvent) -> bool:
@@ -140,10 +158,12 @@ def timeline_json(scope: SyncScope, contents: RoomContents | None, membership: M
 
 
 def _timeline_json(scope: SyncScope, window: Window, joined_at: int) -> bytes:
-    events = b",".join([_event_json(scope, event, joined_at) for event in window.events])
+    parts = [_event_json(scope, event, joined_at) for event in window.events]
+    if (fields := scope.filter.event_fields) is not None:
+        parts = list(map(fields.of_event, parts))
     limited = b"true" if window.limited else b"false"
     return b'{"events":[%b],"limited":%b,"prev_batch":"%b"}' % (
-        events,
+        b",".join(parts),
         limited,
         str(TimelineToken(window.start)).encode(),
     )
@@ -152,9 +172,11 @@ def _timeline_json(scope: SyncScope, window: Window, joined_at: int) -> bytes:
 def _event_json(scope: SyncScope, event: TimelineEvent, joined_at: int) -> bytes:
     unsigned = b'"age":%d' % max(0, scope.now_ms - event.origin_server_ts_ms)
     # Spec: `unsigned.membership` is the user's membership "at the point of the event, including any changes
-    # caused by the event". For events before they joined it would take a look at their history: left out.
+    # caused by the event".
     if joined_at and event.position >= joined_at:
         unsigned += b',"membership":"join"'
+    elif event.viewer_membership:
+        unsigned += b',"membership":"%b"' % event.viewer_membership.encode()
     if event.client_txn_id and _is_own(scope, event):
         unsigned += b',"transaction_id":' + orjson.dumps(event.client_txn_id)
     return with_unsigned(event.client_json, unsigned)

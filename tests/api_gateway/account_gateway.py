@@ -39,6 +39,7 @@ MODULES = (
     "operator_registration",
     "password_management",
     "profile",
+    "pushrules",
     "refresh",
     "registration",
     "versions",

@@ -22,7 +22,7 @@ def timeline(**wanted: Any) -> EventFilter:
 
 def event(event_type: str = "m.room.message", sender: str = "@a:b", **content: Any) -> TimelineEvent:
     client_json = orjson.dumps({"content": content, "sender": sender, "type": event_type, "unsigned": {}})
-    return TimelineEvent(1, "$e", event_type, sender, None, 0, "", "", "", "", 0, client_json)
+    return TimelineEvent(1, "$e", event_type, sender, None, 0, "", "", "", "", "", 0, client_json)
 
 
 def test_exclusions_win() -> None:

@@ -266,3 +266,41 @@ async def test_draining_server_ends_long_polls_with_an_ordinary_answer() -> None
         assert not poll.done()
         await server.sync_api.drain()
         assert set(await poll) == {"next_batch"}
+
+
+async def test_logout_ends_the_long_poll_of_its_device_at_once() -> None:
+    async with running_server() as server:
+        alice = await server.register("alice")
+        since = (await sync(alice))["next_batch"]
+        poll = asyncio.create_task(alice.get(f"/sync?since={since}&timeout=30000"))
+        await server.clock.advance(0.5)
+        assert not poll.done()
+        await alice.post("/logout", expect=200)
+        answer = await poll
+        assert (answer.status, answer.json["errcode"]) == (401, "M_UNKNOWN_TOKEN")
+
+
+async def test_first_answer_has_the_push_rules_and_later_ones_do_not() -> None:
+    async with running_server() as server:
+        alice = await server.register("alice")
+        first = await sync(alice)
+        rules = (await alice.get("/pushrules/", expect=200)).json
+        assert {"type": "m.push_rules", "content": rules} in first["account_data"]["events"]
+        assert set(await sync(alice, first["next_batch"])) == {"next_batch"}
+
+
+async def test_who_stopped_typing_is_told_by_a_worker_that_comes_later() -> None:
+    async with running_server() as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        room_id = await alice.create_room(preset="public_chat")
+        await bob.join(room_id)
+        typing = f"/rooms/{quote(room_id)}/typing/{quote(alice.user_id)}"
+        await alice.put(typing, {"typing": True, "timeout": 30_000}, expect=200)
+        since = (await sync(bob))["next_batch"]
+        await alice.put(typing, {"typing": False}, expect=200)
+        later = await another_worker(server, "later")
+        client = AsgiClient(later.application, {"Authorization": f"Bearer {bob.access_token}"})
+        answer = await client.request("GET", f"/_matrix/client/v3/sync?since={since}")
+        events = answer.json["rooms"]["join"][room_id]["ephemeral"]["events"]
+        assert events == [{"type": "m.typing", "content": {"user_ids": []}}]
+        await later.stop()

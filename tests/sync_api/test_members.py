@@ -47,6 +47,34 @@ async def test_lazy_loading_sends_members_that_changed_in_a_gap() -> None:
     assert change in event_ids(section["state"])
 
 
+async def test_lazy_loading_sends_members_that_changed_while_the_user_left_and_came_back() -> None:
+    world = World()
+    room = world.room("alice", "bob", "carol", visibility="joined")
+    worker = world.worker()
+    for _ in range(12):
+        room.send("bob")
+    since = (await worker.sync("alice", filter=lazy()))["next_batch"]
+    room.member("alice", "alice", "leave")
+    change = room.member("bob", "bob", "leave")
+    room.member("alice", "alice", "join")
+    for full_state in (False, True):
+        section = joined(await worker.sync("alice", since, filter=lazy(), full_state=full_state), room.id)
+        assert change in event_ids(section["state"])
+
+
+async def test_full_state_with_lazy_loading_sends_members_that_changed_in_a_gap() -> None:
+    world = World()
+    room = world.room("alice", "bob", "carol", state={"m.room.name": {"name": "x"}})
+    worker = world.worker()
+    since = (await worker.sync("alice", filter=lazy()))["next_batch"]
+    change = room.member("carol", "carol", "join", displayname="C")
+    for _ in range(20):
+        room.send("bob")
+    section = joined(await worker.sync("alice", since, filter=lazy(), full_state=True), room.id)
+    assert change in event_ids(section["state"])
+    assert len(event_ids(section["state"])) == len(set(event_ids(section["state"])))
+
+
 async def test_unnamed_room_has_heroes_and_their_members_are_there() -> None:
     world = World()
     room = world.room("alice", "bob", "carol", "dan", "erin", "fred", "gina")

@@ -140,3 +140,82 @@ async def test_leave_and_join_again_sends_no_event_twice() -> None:
     assert event_ids(second["rooms"]["leave"][room.id]["timeline"]) == [leave]
     assert event_ids(third["timeline"]) == [missed, join]
     assert not set(seen) & set(event_ids(third["timeline"]))
+
+
+async def test_who_comes_back_is_told_that_there_is_a_gap() -> None:
+    world = World()
+    room = world.room("alice", "bob")
+    worker = world.worker()
+    await worker.sync("bob")
+    room.member("bob", "bob", "leave")
+    room.send("alice", "while bob is away")
+    since = (await worker.sync("bob"))["next_batch"]
+    join = room.member("bob", "bob", "join")
+    for answer in (await worker.sync("bob", since), await world.worker().sync("bob", since)):
+        timeline = joined(answer, room.id)["timeline"]
+        assert event_ids(timeline) == [join]
+        assert timeline["limited"] is True
+
+
+async def test_who_left_and_came_back_between_two_requests_misses_nothing() -> None:
+    world = World()
+    room = world.room("alice", "bob")
+    since = (await world.worker().sync("bob"))["next_batch"]
+    sent = [room.member("bob", "bob", "leave"), room.send("alice"), room.member("bob", "bob", "join")]
+    timeline = joined(await world.worker().sync("bob", since), room.id)["timeline"]
+    assert event_ids(timeline) == sent
+    assert timeline["limited"] is False
+
+
+async def test_events_tell_the_membership_that_the_user_had_then() -> None:
+    world = World()
+    room = world.room("alice")
+    room.send("alice")
+    room.member("alice", "bob", "invite")
+    room.send("alice")
+    room.member("bob", "bob", "join")
+    room.member("bob", "bob", "leave")
+    room.send("alice")
+    room.member("bob", "bob", "join")
+    room.member("bob", "bob", "join", displayname="Bob")
+    expected = ["leave"] * 3 + ["invite"] * 2 + ["join", "leave", "leave", "join", "join"]
+    worker = world.worker()
+    for wanted in (limit(50), {"room": {"timeline": {"limit": 50, "types": ["*"]}}}):
+        events = joined(await worker.sync("bob", filter=wanted), room.id)["timeline"]["events"]
+        assert [event["unsigned"]["membership"] for event in events] == expected
+
+
+async def test_events_of_a_left_room_tell_the_membership_too() -> None:
+    world = World()
+    room = world.room("alice", "bob")
+    worker = world.worker()
+    since = (await worker.sync("bob"))["next_batch"]
+    room.send("alice")
+    room.member("alice", "bob", "leave")
+    events = (await worker.sync("bob", since))["rooms"]["leave"][room.id]["timeline"]["events"]
+    assert [event["unsigned"]["membership"] for event in events] == ["join", "leave"]
+    invited = world.room("alice", visibility="joined")
+    invited.member("alice", "bob", "invite")
+    invited.member("bob", "bob", "leave")
+    events = (await worker.sync("bob", since))["rooms"]["leave"][invited.id]["timeline"]["events"]
+    assert [event["unsigned"]["membership"] for event in events] == ["leave"]
+
+
+async def test_full_state_repeats_invites_and_left_rooms_that_are_asked_for() -> None:
+    world = World()
+    invited, left, forgotten = world.room("alice"), world.room("alice", "bob"), world.room("alice", "bob")
+    invited.member("alice", "bob", "invite")
+    for room in (left, forgotten):
+        room.member("bob", "bob", "leave")
+    forgotten.forget("bob")
+    worker = world.worker()
+    since = (await worker.sync("bob"))["next_batch"]
+    assert "rooms" not in await worker.sync("bob", since)
+    answer = await worker.sync("bob", since, full_state=True)
+    assert set(answer["rooms"]) == {"invite"}
+    assert set(answer["rooms"]["invite"]) == {invited.id}
+    answer = await worker.sync("bob", since, full_state=True, filter={"room": {"include_leave": True}})
+    section = answer["rooms"]["leave"]
+    assert set(section) == {left.id}
+    assert section[left.id]["timeline"]["events"] == []
+    assert {event["type"] for event in section[left.id]["state"]["events"]} == {"m.room.create", "m.room.member"}

@@ -6,7 +6,9 @@ import asyncio
 from typing import Any
 
 import orjson
+import pytest
 
+from matrix_protocol.errors import UnknownToken
 from tests.sync_api.world import World, event_ids, joined, limit, user_id
 
 
@@ -242,6 +244,61 @@ async def test_private_receipt_is_its_users_alone_and_wakes_nobody_else() -> Non
     await world.clock.advance(10)
     assert "rooms" not in await polls["alice"]
     assert b"private" not in await world.worker().sync_json("alice")
+
+
+async def test_threaded_and_unthreaded_receipts_of_one_event_are_both_told() -> None:
+    world = World()
+    room = world.room("alice", "bob")
+    sent = room.send("alice")
+    for thread in ("", "main", "$root"):
+        room.receipt("bob", sent, thread=thread)
+    events = joined(await world.worker().sync("alice"), room.id)["ephemeral"]["events"]
+    receipts = [event["content"][sent]["m.read"][user_id("bob")] for event in events]
+    assert receipts == [{"ts": 7}, {"ts": 7, "thread_id": "main"}, {"ts": 7, "thread_id": "$root"}]
+
+
+async def test_who_stopped_typing_is_told_by_a_worker_that_never_saw_them_type() -> None:
+    world = World()
+    room = world.room("alice", "bob")
+    worker = world.worker()
+    await worker.sync("alice")
+    room.typing("bob")
+    since = (await worker.sync("alice"))["next_batch"]
+    room.typing("bob", False)
+    other = world.worker()
+    answer = await other.sync("alice", since)
+    assert joined(answer, room.id)["ephemeral"]["events"] == [{"type": "m.typing", "content": {"user_ids": []}}]
+    assert "rooms" not in await other.sync("alice", answer["next_batch"])
+
+
+async def test_long_poll_ends_with_its_access_token() -> None:
+    world = World()
+    room = world.room("alice")
+    worker = world.worker()
+    since = (await worker.sync("alice"))["next_batch"]
+    polls = {
+        token: asyncio.create_task(worker.sync("alice", since, timeout_ms=30_000, token=token))
+        for token in (b"mine", b"other")
+    }
+    await world.clock.advance(1)
+    alice = worker.users.get(user_id("alice"))
+    assert alice is not None
+    worker.waiters.revoke(alice, [b"mine"])
+    with pytest.raises(UnknownToken):
+        await polls[b"mine"]
+    assert not polls[b"other"].done()
+    sent = room.send("alice")
+    assert event_ids(joined(await polls[b"other"], room.id)["timeline"]) == [sent]
+
+
+async def test_event_fields_choose_what_is_told_of_events() -> None:
+    world = World()
+    room = world.room("alice", state={"m.room.name": {"name": "a"}})
+    room.send("alice", "hello")
+    wanted = {"event_fields": ["type", "content.body", "content.name"], "room": {"timeline": {"limit": 1}}}
+    section = joined(await world.worker().sync("alice", filter=wanted), room.id)
+    assert section["timeline"]["events"] == [{"type": "m.room.message", "content": {"body": "hello"}}]
+    assert {"type": "m.room.name", "content": {"name": "a"}} in section["state"]["events"]
 
 
 async def test_account_data_global_and_of_rooms() -> None:

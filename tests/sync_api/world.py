@@ -314,6 +314,7 @@ class Worker:
         device: str = "PHONE",
         full_state: bool = False,
         state_after: bool = False,
+        token: bytes = b"",
     ) -> bytes:
         call = SyncCall(
             user_id=user_id(name),
@@ -324,6 +325,7 @@ class Worker:
             timeout_ms=timeout_ms,
             full_state=full_state,
             use_state_after=state_after,
+            token_sha256=token,
         )
         return await self.syncs.sync(call)
 

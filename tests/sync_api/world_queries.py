@@ -113,6 +113,8 @@ class WorldQueries:
                 client_json=room.client_json(event),
                 room_id=room.id,
             )
+            if request.as_user_id:
+                entry.viewer_membership = room.membership_at(request.as_user_id, position) or "leave"
             if event.HasField("state_key"):
                 entry.state_key = event.state_key
             chunk.entries.append(entry)

@@ -2,6 +2,7 @@ import orjson
 import pytest
 
 from matrix_protocol.errors import LimitExceeded, NotFound, ProfileTooLarge
+from matrix_protocol.push_rules import default_push_rules
 from service_kit.rpc.pb.user_commands_pb2 import (
     GetAccountData,
     GetFilter,
@@ -77,7 +78,8 @@ async def test_account_data_is_kept_by_room_and_type(cluster: UserCluster) -> No
     with pytest.raises(NotFound):
         await cluster.send(BOB, get_account_data=GetAccountData(user_id=BOB, type="m.direct"))
     entries = await _account_data(cluster)
-    assert [(entry.room_id, entry.content_json) for entry in entries] == [("", b'{"a":1}'), ("!room", b'{"a":3}')]
+    kept = [("", b'{"a":1}'), ("!room", b'{"a":3}')]
+    assert [(entry.room_id, entry.content_json) for entry in entries if entry.type == "m.direct"] == kept
     after = await _account_data(cluster, after_position=entries[0].position)
     assert [entry.room_id for entry in after] == ["!room"]
 
@@ -90,7 +92,19 @@ async def test_much_account_data_comes_in_chunks(cluster: UserCluster) -> None:
     await cluster.clock.advance(0.01)
     chunks = cluster.workers[0].queries.get_account_data(AccountDataRequest(user_id=ALICE))
     sizes = [len(chunk.entries) async for chunk in chunks]
-    assert sizes == [3, 3, 1]
+    assert sizes == [3, 3, 2]  # the last one with the push rules
+
+
+async def test_who_has_changed_no_push_rule_has_the_predefined_ones(cluster: UserCluster) -> None:
+    request = GetAccountData(user_id=ALICE, type="m.push_rules")
+    rules = (await cluster.send(ALICE, get_account_data=request)).json
+    assert orjson.loads(rules) == default_push_rules(ALICE)
+    (entry,) = await _account_data(cluster)
+    assert (entry.room_id, entry.type, entry.content_json) == ("", "m.push_rules", rules)
+    changed = SetAccountData(user_id=ALICE, room_id="", type="m.push_rules", content_json=b"{}")
+    await cluster.send(ALICE, set_account_data=changed)
+    assert (await cluster.send(ALICE, get_account_data=request)).json == b"{}"
+    assert [entry.content_json for entry in await _account_data(cluster)] == [b"{}"]
 
 
 async def test_the_same_filter_has_the_same_id(cluster: UserCluster) -> None:

@@ -172,18 +172,22 @@ class AccountFact(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., password_hash: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ...) -> None: ...
 
 class DeviceFact(_message.Message):
-    __slots__ = ("device_id", "display_name", "deleted", "created_at_ms", "revoked_sha256")
+    __slots__ = ("device_id", "display_name", "deleted", "created_at_ms", "revoked_sha256", "last_seen_ip", "last_seen_ts_ms")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     REVOKED_SHA256_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_IP_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_TS_MS_FIELD_NUMBER: _ClassVar[int]
     device_id: str
     display_name: str
     deleted: bool
     created_at_ms: int
     revoked_sha256: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, device_id: _Optional[str] = ..., display_name: _Optional[str] = ..., deleted: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., revoked_sha256: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    last_seen_ip: str
+    last_seen_ts_ms: int
+    def __init__(self, device_id: _Optional[str] = ..., display_name: _Optional[str] = ..., deleted: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., revoked_sha256: _Optional[_Iterable[bytes]] = ..., last_seen_ip: _Optional[str] = ..., last_seen_ts_ms: _Optional[int] = ...) -> None: ...
 
 class TokenFact(_message.Message):
     __slots__ = ("token_sha256", "device_id", "expires_at_ms", "is_refresh_token", "replaces_sha256", "deleted")

@@ -7,18 +7,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class NewSession(_message.Message):
-    __slots__ = ("device_id", "initial_device_display_name", "access_token_sha256", "refresh_token_sha256", "access_token_lifetime_ms")
+    __slots__ = ("device_id", "initial_device_display_name", "access_token_sha256", "refresh_token_sha256", "access_token_lifetime_ms", "client_ip")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     INITIAL_DEVICE_DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     ACCESS_TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
     REFRESH_TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
     ACCESS_TOKEN_LIFETIME_MS_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_IP_FIELD_NUMBER: _ClassVar[int]
     device_id: str
     initial_device_display_name: str
     access_token_sha256: bytes
     refresh_token_sha256: bytes
     access_token_lifetime_ms: int
-    def __init__(self, device_id: _Optional[str] = ..., initial_device_display_name: _Optional[str] = ..., access_token_sha256: _Optional[bytes] = ..., refresh_token_sha256: _Optional[bytes] = ..., access_token_lifetime_ms: _Optional[int] = ...) -> None: ...
+    client_ip: str
+    def __init__(self, device_id: _Optional[str] = ..., initial_device_display_name: _Optional[str] = ..., access_token_sha256: _Optional[bytes] = ..., refresh_token_sha256: _Optional[bytes] = ..., access_token_lifetime_ms: _Optional[int] = ..., client_ip: _Optional[str] = ...) -> None: ...
 
 class RegisterUser(_message.Message):
     __slots__ = ("user_id", "password", "admin", "guest", "session")
@@ -59,10 +61,12 @@ class CheckUsername(_message.Message):
     def __init__(self, user_id: _Optional[str] = ...) -> None: ...
 
 class LookUpToken(_message.Message):
-    __slots__ = ("token_sha256",)
+    __slots__ = ("token_sha256", "client_ip")
     TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_IP_FIELD_NUMBER: _ClassVar[int]
     token_sha256: bytes
-    def __init__(self, token_sha256: _Optional[bytes] = ...) -> None: ...
+    client_ip: str
+    def __init__(self, token_sha256: _Optional[bytes] = ..., client_ip: _Optional[str] = ...) -> None: ...
 
 class RefreshToken(_message.Message):
     __slots__ = ("refresh_token_sha256", "new_access_token_sha256", "new_refresh_token_sha256", "access_token_lifetime_ms")

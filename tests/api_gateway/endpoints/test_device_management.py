@@ -5,7 +5,7 @@ async def test_devices_are_seen_and_named(gateway: AccountGateway) -> None:
     session = await gateway.register(device_id="PHONE")
     assert (await gateway.put("devices/PHONE", {"display_name": "Phone"}, token=session.token)).body == {}
     answer = await gateway.get("devices/PHONE", token=session.token)
-    assert answer.body == {"device_id": "PHONE", "display_name": "Phone"}
+    assert (answer.body["device_id"], answer.body["display_name"]) == ("PHONE", "Phone")
     for answer in (
         await gateway.get("devices/OTHER", token=session.token),
         await gateway.put("devices/OTHER", {"display_name": "x"}, token=session.token),
@@ -13,6 +13,20 @@ async def test_devices_are_seen_and_named(gateway: AccountGateway) -> None:
         assert (answer.status, answer.body["errcode"]) == (404, "M_NOT_FOUND")
     answer = await gateway.put("devices/PHONE", {"display_name": "x" * 1000}, token=session.token)
     assert answer.body["errcode"] == "M_INVALID_PARAM"
+
+
+async def test_devices_tell_when_and_where_they_were_last_seen(gateway: AccountGateway) -> None:
+    clock = gateway.cluster.clock
+    session = await gateway.register(device_id="PHONE")
+    first = (await gateway.get("devices/PHONE", token=session.token)).body
+    assert (first["last_seen_ts"], first["last_seen_ip"]) == (clock.now_ms(), "192.0.2.1")
+    await clock.advance(200)
+    await gateway.put("devices/PHONE", {"display_name": "Phone"}, token=session.token)
+    again = (await gateway.get("devices/PHONE", token=session.token)).body
+    assert again == first | {"display_name": "Phone"}, "it may be a few minutes out of date"
+    await clock.advance(200)
+    later = (await gateway.get("devices", token=session.token)).body["devices"]
+    assert later == [again | {"last_seen_ts": clock.now_ms()}]
 
 
 async def test_removing_a_device_takes_the_password(gateway: AccountGateway) -> None:

@@ -94,7 +94,7 @@ async def test_inhibit_login_makes_an_account_without_device(gateway: AccountGat
 async def test_the_device_and_its_name_are_the_clients_choice(gateway: AccountGateway) -> None:
     session = await gateway.register(device_id="PHONE", initial_device_display_name="My phone")
     devices = (await gateway.get("devices", token=session.token)).body["devices"]
-    assert devices == [{"device_id": "PHONE", "display_name": "My phone"}]
+    assert [(device["device_id"], device["display_name"]) for device in devices] == [("PHONE", "My phone")]
 
 
 async def test_closed_registration_refuses(start_gateway: StartGateway) -> None:

@@ -92,3 +92,14 @@ async def test_events_tell_what_the_reader_was_when_they_were_sent(alice: Client
     assert [event["unsigned"]["membership"] for event in chunk] == ["leave", "join", "join", "leave", "leave"]
     event = (await bob.get(f"/rooms/{room_id}/event/{early}", expect=200)).json
     assert event["unsigned"]["membership"] == "leave"
+
+
+async def test_event_of_a_world_readable_time_stays_readable(alice: Client, bob: Client, room_id: str) -> None:
+    visibility = f"/rooms/{room_id}/state/m.room.history_visibility"
+    await alice.put(visibility, {"history_visibility": "world_readable"}, expect=200)
+    shown = await alice.send(room_id, "for the world")
+    await alice.put(visibility, {"history_visibility": "shared"}, expect=200)
+    hidden = await alice.send(room_id, "for members")
+    event = (await bob.get(f"/rooms/{room_id}/event/{shown}", expect=200)).json
+    assert event["unsigned"]["membership"] == "leave"
+    assert (await bob.get(f"/rooms/{room_id}/event/{hidden}")).status == 404

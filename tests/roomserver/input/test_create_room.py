@@ -135,8 +135,11 @@ async def test_invitees_are_invited_with_stripped_state_and_is_direct(scene: Sce
         "m.room.name",
         "m.room.join_rules",
         "m.room.member",
+        "m.room.member",
     ]
     assert all(set(event) == {"content", "sender", "state_key", "type"} for event in stripped)
+    assert [event["state_key"] for event in stripped[-2:]] == [ALICE, BOB]
+    assert stripped[-2]["content"] == {"displayname": "Alice", "membership": "join"}
 
 
 async def test_a_new_room_stands_in_the_tables(scene: Scene) -> None:

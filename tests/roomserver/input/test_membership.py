@@ -167,6 +167,17 @@ async def test_member_events_can_be_sent_as_state(scene: Scene) -> None:
         await scene.set_state(ALICE, room_id, MEMBER, {"membership": "guest"}, BOB)
 
 
+async def test_who_is_invited_is_told_who_invites_them(scene: Scene) -> None:
+    room_id = await scene.create_room(profile={"displayname": "Alice"})
+    await scene.fail_over()
+    await scene.change(Action.INVITE, ALICE, BOB, room_id)
+    await scene.settle()
+    row = await scene.store.get(ROOMS_BY_USER, (BOB, room_id))
+    assert row is not None
+    members = {event["state_key"]: event["content"] for event in orjson.loads(row.invite_state_json)[-2:]}
+    assert members == {ALICE: {"displayname": "Alice", "membership": "join"}, BOB: {"membership": "invite"}}
+
+
 async def test_the_row_of_a_user_stays_when_they_leave(scene: Scene) -> None:
     room_id = await scene.create_room(preset="public_chat")
     await scene.join(BOB, room_id)

@@ -161,3 +161,16 @@ async def test_the_target_may_stand_in_the_content(scene: Scene) -> None:
     assert again == redaction
     entry = await scene.queries.get_event(EventRequest(room_id=room_id, event_id=event_id, as_user_id=ALICE))
     assert orjson.loads(entry.client_json)["unsigned"]["redacted_because"]["content"]["reason"] == "typo"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_redacts_in_the_sent_content_moves_to_its_place(scene: Scene, version: str) -> None:
+    room_id = await scene.create_room(version=version)
+    event_id = await scene.send(ALICE, room_id)
+    content = {"redacts": event_id, "reason": "spam"}
+    redaction_id = await scene.send(ALICE, room_id, content, event_type="m.room.redaction")
+    row = await scene.event(room_id, redaction_id)
+    pdu = pdu_from_parts(row.client_json, row.federation_json, ROOM_VERSIONS[version])
+    assert pdu["content"] == ({"reason": "spam"} if version == "10" else content)
+    assert pdu.get("redacts") == (event_id if version == "10" else None)
+    assert (await scene.client_event(room_id, event_id))["content"] == {}

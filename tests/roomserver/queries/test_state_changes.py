@@ -110,3 +110,14 @@ async def test_who_is_typing_is_told_with_the_receipts(scene: Scene) -> None:
     (chunk,) = [chunk async for chunk in scene.queries.get_receipts(ReceiptsRequest(room_id=room_id))]
     assert [typing.user_id for typing in chunk.typing] == [ALICE]
     assert chunk.typing_position == await head_of(scene, room_id)
+
+
+async def test_last_change_to_who_is_typing_is_known_when_nobody_is_any_more(scene: Scene) -> None:
+    room_id = await scene.create_room()
+    await scene.typing(ALICE, room_id, True)
+    await scene.typing(ALICE, room_id, False)
+    stopped_at = await head_of(scene, room_id)
+    await scene.send(ALICE, room_id)
+    (chunk,) = [chunk async for chunk in scene.queries.get_receipts(ReceiptsRequest(room_id=room_id))]
+    assert not chunk.typing
+    assert chunk.typing_position == stopped_at

@@ -41,7 +41,7 @@ class Tokens:
         known = {"token": Caller("@a:b", "D", False, False, b""), "guest": Caller("@1:b", "G", False, True, b"")}
         return known.get(token)
 
-    async def caller_of(self, token: str) -> Caller:
+    async def caller_of(self, token: str, client_ip: str = "") -> Caller:
         raise UnknownToken("unknown", soft_logout=False)
 
 

@@ -39,6 +39,12 @@ def test_trailing_slash_is_ignored() -> None:
     assert values(made, "/_matrix/client/v3/rooms/!a/state/m.room.name/") == ("!a", "m.room.name")
 
 
+def test_path_that_is_declared_with_a_trailing_slash_is_found_with_and_without_it() -> None:
+    made = router("/_matrix/client/v3/pushrules/", "/_matrix/client/v3/pushrules/global/{kind}")
+    assert values(made, "/_matrix/client/v3/pushrules/") == ()
+    assert values(made, "/_matrix/client/v3/pushrules") == ()
+
+
 def test_r0_is_answered_as_v3() -> None:
     assert values(router(STATE), "/_matrix/client/r0/rooms/!a/state/b/c") == ("!a", "b", "c")
 
