@@ -51,6 +51,10 @@ class Passwords:
         salt, digest = (b64encode(secrets.token_bytes(n)).rstrip(b"=").decode() for n in (_SALT_BYTES, _HASH_BYTES))
         self._nobodys_hash = f"$argon2id$v=19$m={memory_kib},t={iterations},p=1${salt}${digest}"
 
+    def warm_up(self) -> None:
+        """Import argon2 in the background, so that the first login does not wait for it."""
+        self._threads_pool().submit(self._hasher)
+
     async def hash(self, password: str) -> str:
         """Raises LimitExceeded if too many are waiting."""
         return await self._on_thread(self._hash, "", password)
@@ -70,13 +74,17 @@ class Passwords:
     async def _on_thread(self, call: Callable[[str, str], ResultT], password_hash: str, password: str) -> ResultT:
         if self._waiting >= self._waiting_max:
             raise LimitExceeded("Too many people are logging in just now, try again in a moment", retry_after_ms=4000)
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, call, password_hash, password)
+            pool = self._threads_pool()
+            return await asyncio.get_running_loop().run_in_executor(pool, call, password_hash, password)
         finally:
             self._waiting -= 1
+
+    def _threads_pool(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2")
+        return self._pool
 
     def _hash(self, _: str, password: str) -> str:
         return self._hasher().hash(password)
@@ -96,7 +104,7 @@ class Passwords:
 
     def _hasher(self) -> PasswordHasher:
         if self._lazy_hasher is None:
-            from argon2 import PasswordHasher, Type  # 2 MiB that an idle server does not need
+            from argon2 import PasswordHasher, Type  # 2 MiB that other components do not need
 
             self._lazy_hasher = PasswordHasher(
                 time_cost=self._iterations,

@@ -55,6 +55,7 @@ class UserserverService:
 
     async def start(self) -> None:
         await self.holder.start()
+        self._passwords.warm_up()
 
     def is_ready(self) -> bool:
         return self.holder.may_serve()

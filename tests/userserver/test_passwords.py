@@ -45,6 +45,6 @@ async def test_the_defaults_are_what_owasp_asks_for() -> None:
 
 
 @pytest.mark.slow
-def test_argon2_is_imported_only_when_a_password_comes() -> None:
+def test_argon2_is_imported_only_where_a_userserver_starts() -> None:
     code = "import sys, userserver.service; sys.exit('argon2' in sys.modules or 'grpc' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
