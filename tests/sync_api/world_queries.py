@@ -121,7 +121,7 @@ class WorldQueries:
         yield chunk
 
     async def get_event(self, request: EventRequest) -> TimelineEntry:
-        raise NotImplementedError
+        raise AssertionError("/sync asks for no single event")
 
     async def get_receipts(self, request: ReceiptsRequest) -> AsyncIterator[ReceiptsChunk]:
         await self._asked("receipts")
