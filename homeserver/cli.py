@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_up(commands)
     _add_users(commands)
     _add_status(commands)
+    _add_shards(commands)
     _add_config(commands)
     _add_routes(commands)
     for name in COMPONENTS:
@@ -116,6 +117,27 @@ def _add_status(commands: Any) -> None:
     _add_place_options(status)
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(command=_status)
+
+
+def _add_shards(commands: Any) -> None:
+    shards = commands.add_parser("shards", help="which worker owns which shard: list, move, drain")
+    actions = shards.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="every shard with its owner")
+    listing.set_defaults(action="list")
+    move = actions.add_parser("move", help="pin a shard to a worker, and wait until it serves there")
+    move.add_argument("shard", help="room.0, user.3, …")
+    move.add_argument("worker", help="its name, as `list` shows it; `auto`: where the shard falls by itself")
+    move.set_defaults(action="move")
+    drain = actions.add_parser("drain", help="have a worker give all its shards to others, before it is stopped")
+    drain.add_argument("worker", help="its name, as `list` shows it")
+    drain.add_argument("--undo", action="store_true", help="let it own shards again")
+    drain.set_defaults(action="drain")
+    for waiting in (move, drain):
+        waiting.add_argument("--timeout", type=float, default=30.0, metavar="S", help="how long to wait (default: 30)")
+    for action in (listing, move, drain):
+        _add_place_options(action)
+        action.add_argument("--json", action="store_true", help="for programs")
+        action.set_defaults(command=_shards)
 
 
 def _add_config(commands: Any) -> None:
@@ -222,6 +244,13 @@ def _status(options: argparse.Namespace) -> int:
     from homeserver.status import print_status
 
     return print_status(settings, as_json=options.json)
+
+
+def _shards(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    from homeserver.shards import run_shards_action
+
+    return run_shards_action(settings, options)
 
 
 def _config_check(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ import json
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from homeserver.data_directory import DataDirectory, RunningProcess
@@ -19,13 +20,13 @@ from homeserver.kit import open_store
 from service_kit.clock import SystemClock
 from service_kit.config import Settings
 from service_kit.ledger.append import ShardLedger
+from service_kit.ledger.placement import read_placement
 from service_kit.ledger.tables import (
     SERVICE_OF_KIND,
     SHARD_OWNERS,
     SHARD_PROGRESS,
     WORKERS,
     ShardOwnerRow,
-    WorkerRow,
     read_or_create_shard_map,
 )
 from service_kit.shards import ROOM, USER, Shard, ShardMap
@@ -47,7 +48,8 @@ class ComponentStatus:
 
 @dataclass(frozen=True)
 class ShardStatus:
-    """`lag`: facts of the ledger that may not be in the tables yet."""
+    """`lag`: facts of the ledger that may not be in the tables yet. `moves`: how often it changed hands since it first
+    had an owner. The last four tell of its last change of hands, and of the operator's wishes (`plexus shards`)."""
 
     shard: str
     owner: str
@@ -56,6 +58,11 @@ class ShardStatus:
     head: int
     applied_through: int
     lag: int
+    moves: int
+    since_ms: int | None
+    cause: str
+    stall_ms: int | None
+    pinned_to: str
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ async def _read(settings: Settings) -> Status:
     answers = await asyncio.gather(*(asyncio.to_thread(_ask, process) for process in processes))
     store = await open_store(settings)
     try:
-        shards = await _shards(store, settings)
+        shards = await read_shards(store, settings)
     finally:
         await store.close()
     return Status([component for answer in answers for component in answer], shards)
@@ -107,32 +114,50 @@ def _ask(process: RunningProcess) -> list[ComponentStatus]:
     ]
 
 
-async def _shards(store: Store, settings: Settings) -> list[ShardStatus]:
+async def read_shards(store: Store, settings: Settings) -> list[ShardStatus]:
+    """Every shard of the cluster. Raises StoreError."""
     wanted = ShardMap(settings.cluster.room_shards, settings.cluster.user_shards)
     shards = await read_or_create_shard_map(store, wanted)
     now_ms = SystemClock().now_ms()
     found = []
     for kind in (ROOM, USER):
         owners = {row.number: row for row in await store.scan(SHARD_OWNERS, (kind,), limit=SCAN_ROWS_MAX)}
-        workers = await store.scan(WORKERS, (SERVICE_OF_KIND[kind],), limit=SCAN_ROWS_MAX)
-        live = {row.worker for row in workers if _is_live(row, now_ms)}
+        live = await live_workers(store, kind, now_ms)
+        pins = (await read_placement(store, kind)).pins
         for shard in shards.all_of(kind):
-            found.append(await _shard(store, shard, owners.get(shard.number), live))
+            found.append(await _shard(store, shard, owners.get(shard.number), live, pins.get(shard, "")))
     return found
 
 
-def _is_live(row: WorkerRow, now_ms: int) -> bool:
-    return row.expires_at_ms > now_ms
+async def live_workers(store: Store, kind: str, now_ms: int) -> set[str]:
+    """Those that may own shards of this kind, and whose lease holds."""
+    rows = await store.scan(WORKERS, (SERVICE_OF_KIND[kind],), limit=SCAN_ROWS_MAX)
+    return {row.worker for row in rows if row.expires_at_ms > now_ms}
 
 
-async def _shard(store: Store, shard: Shard, owner: ShardOwnerRow | None, live: set[str]) -> ShardStatus:
+async def _shard(
+    store: Store, shard: Shard, owner: ShardOwnerRow | None, live: set[str], pinned_to: str
+) -> ShardStatus:
     head = await ShardLedger(store, shard).open()
     applied = head  # written in one transaction with the ledger
     if not store.atomic_tables:
         progress = await store.get(SHARD_PROGRESS, (str(shard),))
         applied = progress.applied_through if progress else 0
     worker = owner.worker if owner else ""
-    return ShardStatus(str(shard), worker, owner.epoch if owner else 0, worker in live, head, applied, head - applied)
+    return ShardStatus(
+        str(shard),
+        worker,
+        owner.epoch if owner else 0,
+        worker in live,
+        head,
+        applied,
+        head - applied,
+        owner.epoch - 1 if owner else 0,
+        owner.since_ms if owner else None,
+        (owner.cause or "") if owner else "",
+        owner.stall_ms if owner else None,
+        pinned_to,
+    )
 
 
 def _table(status: Status) -> str:
@@ -144,9 +169,18 @@ def _table(status: Status) -> str:
         )
     if not status.components:
         lines.append("(no process of this data directory runs)")
-    lines += ["", f"{'SHARD':<10} {'OWNER':<18} {'EPOCH':>6} {'HEAD':>10} {'LAG':>6}"]
-    for shard in status.shards:
+    return "\n".join([*lines, "", shard_table(status.shards)])
+
+
+def shard_table(shards: Sequence[ShardStatus]) -> str:
+    """For people. LAST MOVE: why the owner took it, and for how long nobody served it then."""
+    lines = [f"{'SHARD':<10} {'OWNER':<22} {'EPOCH':>6} {'MOVES':>6} {'HEAD':>10} {'LAG':>6}  LAST MOVE"]
+    for shard in shards:
         owner = shard.owner or "-"
         owner += "" if shard.owner_is_live or not shard.owner else " (gone)"
-        lines.append(f"{shard.shard:<10} {owner:<18} {shard.epoch:>6} {shard.head:>10} {shard.lag:>6}")
+        last = shard.cause + ("" if shard.stall_ms is None else f", {shard.stall_ms} ms")
+        last += f", pinned to {shard.pinned_to}" if shard.pinned_to else ""
+        lines.append(
+            f"{shard.shard:<10} {owner:<22} {shard.epoch:>6} {shard.moves:>6} {shard.head:>10} {shard.lag:>6}  {last}"
+        )
     return "\n".join(lines)

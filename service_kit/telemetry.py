@@ -284,6 +284,10 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 COMMANDS_RETRIED = Counter("plexus_commands_retried", "Commands sent again for want of an answer.", ["kind"])
 SHARDS_OWNED = Gauge("plexus_shards_owned", "Shards that this process owns.", ["kind"])
+SHARDS_TAKEN = Counter("plexus_shards_taken", "Shards that this process took over.", ["kind", "cause"])
+HAND_OVER_SECONDS = Histogram(
+    "plexus_hand_over_seconds", "How long nobody served a shard that was moved as planned.", ["kind"], buckets=_SECONDS
+)
 FACTS_COMMITTED = Counter("plexus_facts_committed", "Facts appended to ledgers.", ["kind"])
 COMMIT_SECONDS = Histogram("plexus_commit_seconds", "One append of a batch to a ledger.", ["kind"], buckets=_SECONDS)
 FACT_GAPS_REPAIRED = Counter("plexus_fact_gaps_repaired", "Gaps in facts that were read from the ledger.", ["kind"])

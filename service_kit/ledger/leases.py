@@ -21,8 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from hashlib import blake2b
+from collections.abc import Awaitable, Callable, Iterable
 
 from google.protobuf.message import DecodeError
 
@@ -32,9 +31,14 @@ from service_kit.bus.interface import Bus, BusError, Message, Subscription
 from service_kit.clock import Clock
 from service_kit.ledger.domain import ShardDomain
 from service_kit.ledger.owner import ShardOwner
+from service_kit.ledger.placement import BY_ITSELF, Placement, read_placement, wanted_owners
 from service_kit.ledger.tables import (
     SERVICE_OF_KIND,
     SHARD_OWNERS,
+    TAKEN_AGAIN,
+    TAKEN_FIRST,
+    TAKEN_LEASE,
+    TAKEN_PLANNED,
     WORKERS,
     ShardOwnerRow,
     WorkerRow,
@@ -59,28 +63,6 @@ _logger = logging.getLogger(__name__)
 
 class LeaseLost(Exception):
     """Another process has written or removed this worker's row."""
-
-
-def wanted_owners(shards: Sequence[Shard], workers: Iterable[str]) -> dict[Shard, str]:
-    """Who should own each shard: rendezvous hashing, with nobody above the even share.
-
-    A pure function of the two, so that all workers agree. When one comes or goes, little else moves.
-    """
-    names = sorted(workers)
-    if not names:
-        return {}
-    share = -(-len(shards) // len(names))
-    loads = dict.fromkeys(names, 0)
-    wanted: dict[Shard, str] = {}
-    for shard in shards:
-        best = max((name for name in names if loads[name] < share), key=lambda name: _weight(shard, name))
-        wanted[shard] = best
-        loads[best] += 1
-    return wanted
-
-
-def _weight(shard: Shard, worker: str) -> bytes:
-    return blake2b(f"{shard}\n{worker}".encode(), digest_size=8).digest()
 
 
 async def clear_leases(store: Store, services: Iterable[str] = tuple(SERVICE_OF_KIND.values())) -> None:
@@ -124,7 +106,9 @@ class ShardHolder:
         self._lease_until_s = 0.0
         self._owners: dict[Shard, ShardOwner] = {}
         self._lost: list[ShardOwner] = []
-        self._wanted: tuple[frozenset[str], dict[Shard, str]] = (frozenset(), {})
+        self._rows: dict[Shard, ShardOwnerRow] = {}
+        """Of the shards in `_owners`, as this worker wrote them last."""
+        self._wanted: tuple[frozenset[str], Placement, dict[Shard, str]] = (frozenset(), BY_ITSELF, {})
         self._nudge_signal = asyncio.Event()
         self._subscriptions: list[Subscription] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -254,7 +238,7 @@ class ShardHolder:
                 return
             live = await self._live_workers()
             owners = await self._owner_rows()
-            wanted = self._wanted_among(live)
+            wanted = self._wanted_among(live, await read_placement(self._store, self._kind))
             await self._abandon_superseded(owners)
             moved = [shard for shard in self._owners if wanted[shard] != self.worker]
             await asyncio.gather(*(self._release(shard) for shard in moved))
@@ -279,10 +263,10 @@ class ShardHolder:
             rows.update((Shard(row.kind, row.number), row) for row in page)
         return rows
 
-    def _wanted_among(self, live: frozenset[str]) -> dict[Shard, str]:
-        if self._wanted[0] != live:
-            self._wanted = (live, wanted_owners(self._shards, live))
-        return self._wanted[1]
+    def _wanted_among(self, live: frozenset[str], placement: Placement) -> dict[Shard, str]:
+        if self._wanted[:2] != (live, placement):
+            self._wanted = (live, placement, wanted_owners(self._shards, live, placement))
+        return self._wanted[2]
 
     def _is_free(self, row: ShardOwnerRow | None, live: frozenset[str]) -> bool:
         # A row that names this worker is left from its life before, or from a memory that was thrown away.
@@ -290,6 +274,7 @@ class ShardHolder:
 
     async def _take(self, shard: Shard, former: ShardOwnerRow | None) -> None:
         row = ShardOwnerRow(shard.kind, shard.number, self.worker, former.epoch + 1 if former else 1)
+        row = row._replace(cause=self._cause(former))
         owner: ShardOwner | None = None
         try:
             if not await self._replace_owner(former, row):
@@ -306,7 +291,9 @@ class ShardHolder:
                 may_serve=self.may_serve,
             )
             self._owners[shard] = owner
+            self._rows[shard] = row
             await owner.start()
+            await self._note_serving(row, former)
             _logger.info("%s owns shard %s from position %d on", self.worker, shard, owner.committed_position)
         except Exception:
             # The row names this worker, who does not serve: the next round takes it again.
@@ -314,18 +301,49 @@ class ShardHolder:
             if owner is not None and self._owners.get(shard) is owner:
                 del self._owners[shard]
 
+    def _cause(self, former: ShardOwnerRow | None) -> str:
+        if former is None:
+            return TAKEN_FIRST
+        if not former.worker:
+            return TAKEN_PLANNED
+        return TAKEN_AGAIN if former.worker == self.worker else TAKEN_LEASE
+
+    async def _note_serving(self, row: ShardOwnerRow, former: ShardOwnerRow | None) -> None:
+        """For `plexus shards list`, and for whoever waits until a move is done. Nothing rests on it."""
+        now_ms = self._clock.now_ms()
+        stopped_at_ms = former.since_ms if former is not None and row.cause == TAKEN_PLANNED else None
+        stall_ms = None if stopped_at_ms is None else max(0, now_ms - stopped_at_ms)
+        telemetry.SHARDS_TAKEN.labels(self._kind, row.cause).inc()
+        if stall_ms is not None:
+            telemetry.HAND_OVER_SECONDS.labels(self._kind).observe(stall_ms / 1000)
+        serving = row._replace(since_ms=now_ms, stall_ms=stall_ms)
+        try:
+            if await self._replace_owner(row, serving):
+                self._rows[Shard(row.kind, row.number)] = serving
+        except StoreError as error:
+            _logger.warning("it could not be noted since when %s serves its shard: %s", self.worker, error)
+
     async def _release(self, shard: Shard) -> None:
-        owner = self._owners[shard]
+        owner, row = self._owners[shard], self._rows[shard]
+        stopped_at_ms = self._clock.now_ms()
         try:
             await owner.hand_over()
-            row = ShardOwnerRow(shard.kind, shard.number, self.worker, owner.epoch)
-            await self._replace_owner(row, row._replace(worker=""))
+            await self._set_free(row, stopped_at_ms)
             await self._announce(str(shard), owner.epoch)
         except Exception:
             _logger.exception("shard %s could not be handed over; its next owner redoes what is missing", shard)
         finally:
             if self._owners.get(shard) is owner:
                 del self._owners[shard]
+
+    async def _set_free(self, row: ShardOwnerRow, stopped_at_ms: int) -> None:
+        free = row._replace(worker="", since_ms=stopped_at_ms, cause=None, stall_ms=None)
+        if await self._replace_owner(row, free):
+            return
+        # What `_note_serving` wrote without learning that it did.
+        standing = await self._store.get_settled(SHARD_OWNERS, SHARD_OWNERS.key_of(row))
+        if standing is not None and (standing.worker, standing.epoch) == (row.worker, row.epoch):
+            await self._replace_owner(standing, free)
 
     async def _replace_owner(self, former: ShardOwnerRow | None, row: ShardOwnerRow) -> bool:
         key = SHARD_OWNERS.key_of(row)

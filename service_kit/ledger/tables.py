@@ -16,6 +16,11 @@ SERVICE_OF_KIND = {ROOM: "roomserver", USER: "userserver"}
 """Which service's workers own the shards of a kind (where to look for an owner's address)."""
 
 
+TAKEN_FIRST, TAKEN_PLANNED, TAKEN_LEASE, TAKEN_AGAIN = "first", "planned", "lease ran out", "taken again"
+TAKEN_BECAUSE = (TAKEN_FIRST, TAKEN_PLANNED, TAKEN_LEASE, TAKEN_AGAIN)
+"""Why a worker took a shard: nobody ever had it; its owner released it; the owner's lease was gone; it was its own."""
+
+
 class LedgerRow(NamedTuple):
     shard: str
     bucket: int
@@ -32,6 +37,26 @@ class ShardOwnerRow(NamedTuple):
     """"" = released, free to take"""
     epoch: int
     """grows by one with each taking"""
+    since_ms: int | None = None
+    """when the worker began to serve it; released: when the worker stopped; None: it is still taking over"""
+    cause: str | None = None
+    """why it was taken, one of `TAKEN_BECAUSE`"""
+    stall_ms: int | None = None
+    """how long nobody served it before that, as far as the clocks agree; None: not known"""
+
+
+class ShardPinRow(NamedTuple):
+    kind: str
+    number: int
+    worker: str
+    """who is to own the shard while it lives"""
+
+
+class CordonedWorkerRow(NamedTuple):
+    """A worker that is to own nothing."""
+
+    service: str
+    worker: str
 
 
 class WorkerRow(NamedTuple):
@@ -57,11 +82,23 @@ LEDGER = Table("ledger", LedgerRow, partition_key=2, clustering_key=1, writer="s
 SHARD_OWNERS = Table(
     "shard_owners", ShardOwnerRow, partition_key=1, clustering_key=1, writer="shard owner", conditional=True
 )
+SHARD_PINS = Table("shard_pins", ShardPinRow, partition_key=1, clustering_key=1, writer="operators", conditional=True)
+CORDONED_WORKERS = Table(
+    "cordoned_workers", CordonedWorkerRow, partition_key=1, clustering_key=1, writer="operators", conditional=True
+)
 WORKERS = Table("workers", WorkerRow, partition_key=1, clustering_key=1, writer="the worker itself", conditional=True)
 SHARD_PROGRESS = Table("shard_progress", ShardProgressRow, partition_key=1, clustering_key=0, writer="shard owner")
 CLUSTER = Table("cluster", ClusterRow, partition_key=1, clustering_key=0, writer="first start", conditional=True)
 
-LEDGER_TABLES: tuple[Table[Any], ...] = (LEDGER, SHARD_OWNERS, WORKERS, SHARD_PROGRESS, CLUSTER)
+LEDGER_TABLES: tuple[Table[Any], ...] = (
+    LEDGER,
+    SHARD_OWNERS,
+    SHARD_PINS,
+    CORDONED_WORKERS,
+    WORKERS,
+    SHARD_PROGRESS,
+    CLUSTER,
+)
 
 
 def bucket_of(position: int) -> int:

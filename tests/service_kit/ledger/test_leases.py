@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from service_kit.bus import streams
 from service_kit.bus.memory import MemoryBus
 from service_kit.clock import ManualClock
 from service_kit.ledger.directory import OwnerDirectory
-from service_kit.ledger.leases import ShardHolder, clear_leases, wanted_owners
-from service_kit.ledger.tables import SHARD_OWNERS, WORKERS, read_or_create_shard_map
+from service_kit.ledger.leases import ShardHolder, clear_leases
+from service_kit.ledger.placement import cordon, pin, wanted_owners
+from service_kit.ledger.tables import SHARD_OWNERS, WORKERS, ShardOwnerRow, read_or_create_shard_map
 from service_kit.rpc.commands import CommandClient
+from service_kit.rpc.pb.facts_pb2 import OwnerAnnouncement
 from service_kit.shards import Shard, ShardMap
 from service_kit.store.interface import OutcomeUnknown, StoreUnavailable
 from service_kit.store.memory import MemoryStore
@@ -112,6 +115,81 @@ async def test_shards_move_to_a_second_worker_and_back_well_under_a_second(clust
     await cluster.clock.advance(0.1)
     assert first.owned_shards == ALL
     assert [row.worker for row in await cluster.store.scan(WORKERS, ("roomserver",), limit=10)] == ["a"]
+
+
+async def test_a_pinned_shard_moves_to_its_worker_and_says_how_it_came_there(cluster: Cluster) -> None:
+    holders = {name: await cluster.started(name) for name in ("a", "b")}
+    await settle()
+    await cluster.clock.advance(0.1)
+    shard = holders["a"].owned_shards[0]
+    epoch = (await owner_row(cluster, shard)).epoch
+    await pin(cluster.store, shard, "b")
+    await nudge(cluster)
+    assert shard in holders["b"].owned_shards
+    row = await owner_row(cluster, shard)
+    assert (row.worker, row.epoch, row.cause) == ("b", epoch + 1, "planned")
+    assert row.stall_ms is not None
+    assert row.stall_ms < 1000
+    assert row.since_ms is not None
+    await pin(cluster.store, shard, "")
+    await nudge(cluster)
+    assert shard in holders["a"].owned_shards
+
+
+async def test_a_cordoned_worker_gives_everything_away_and_may_own_again(cluster: Cluster) -> None:
+    first, second = await cluster.started("a"), await cluster.started("b")
+    await settle()
+    await cluster.clock.advance(0.1)
+    before = first.owned_shards
+    await cordon(cluster.store, "roomserver", "a", is_cordoned=True)
+    await nudge(cluster)
+    assert (first.owned_shards, second.owned_shards) == ([], ALL)
+    await cordon(cluster.store, "roomserver", "a", is_cordoned=False)
+    await nudge(cluster)
+    assert first.owned_shards == before
+
+
+async def test_operators_wishes_are_followed_within_a_second_without_a_bus(cluster: Cluster) -> None:
+    first, second = await cluster.started("a"), await cluster.started("b")
+    await settle()
+    await cluster.clock.advance(0.1)
+    await cordon(cluster.store, "roomserver", "b", is_cordoned=True)
+    for _ in range(12):
+        await cluster.clock.advance(0.1)
+    assert (first.owned_shards, second.owned_shards) == (ALL, [])
+
+
+async def test_a_shard_is_released_although_the_note_of_its_serving_was_never_answered(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_owner = ShardHolder._replace_owner
+
+    async def loses_the_answer(holder: ShardHolder, former: ShardOwnerRow | None, row: ShardOwnerRow) -> bool:
+        is_written = await replace_owner(holder, former, row)
+        if row.since_ms is not None and row.worker:
+            raise StoreUnavailable("the answer was lost")
+        return is_written
+
+    monkeypatch.setattr(ShardHolder, "_replace_owner", loses_the_answer)
+    holder = await cluster.started("a")
+    assert holder.owned_shards == ALL
+    await holder.drain()
+    assert {row.worker for row in await cluster.store.scan(SHARD_OWNERS, ("room",), limit=10)} == {""}
+
+
+async def owner_row(cluster: Cluster, shard: Shard) -> ShardOwnerRow:
+    row = await cluster.store.get(SHARD_OWNERS, (shard.kind, shard.number))
+    assert row is not None
+    return row
+
+
+async def nudge(cluster: Cluster) -> None:
+    """As `plexus shards` does, and time for a hand-over."""
+    subject = streams.owner_announcements("room")
+    await cluster.bus.connect().publish(subject, OwnerAnnouncement().SerializeToString())
+    for _ in range(4):
+        await settle()
+        await cluster.clock.advance(0.05)
 
 
 async def test_no_command_is_lost_or_done_twice_while_shards_move(cluster: Cluster) -> None:
