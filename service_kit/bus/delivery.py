@@ -41,6 +41,11 @@ class Delivery:
         self._pending.clear()
         self._pending_bytes = 0
 
+    async def join(self) -> None:
+        """Until all that waits is handled. Not for the handler itself."""
+        while self._task is not None:
+            await asyncio.wait({self._task})
+
     def cancel(self) -> None:
         """Stop, and cancel the handler, unless it is the one that calls this."""
         self.stop()

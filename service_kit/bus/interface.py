@@ -44,7 +44,14 @@ Handler = Callable[[Message], Awaitable[None]]
 
 class Subscription(Protocol):
     async def unsubscribe(self) -> None:
-        """Hear nothing more. A message that is being handled is handled to its end."""
+        """Hear nothing more. A message that is being handled is handled to its end; those that wait are dropped."""
+        ...
+
+    async def drain(self) -> None:
+        """Take nothing new, and return when everything that was on its way here is handled.
+
+        Who asks from now on is told that nobody is here. Not to be called by the handler itself.
+        """
         ...
 
 

@@ -46,6 +46,11 @@ class _LocalSubscription:
         await self._below.unsubscribe()
         self._delivery.stop()
 
+    async def drain(self) -> None:
+        self._bus.forget(self._subject, self._delivery)
+        await self._below.drain()
+        await self._delivery.join()
+
 
 class LocalFirstBus:
     """Implements `service_kit.bus.interface.Bus` over another one."""

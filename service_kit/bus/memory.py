@@ -84,6 +84,10 @@ class _Subscription:
         self.connection.hub.remove(self)
         self.delivery.stop()
 
+    async def drain(self) -> None:
+        self.connection.hub.remove(self)
+        await self.delivery.join()
+
 
 class MemoryBus:
     """The hub: what nats-server is to the real bus."""

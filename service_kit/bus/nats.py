@@ -81,6 +81,12 @@ class _Subscription:
             self._delivery.stop()
             self._bus.forget(self)
 
+    async def drain(self) -> None:
+        if self.is_active:
+            self.is_active = False
+            await self._bus.end(self)
+        await self._delivery.join()
+
     def cancel(self) -> None:
         self.is_active = False
         self._delivery.cancel()
@@ -225,6 +231,19 @@ class NatsBus:
         if self._connection is not None:
             self._connection.receivers.pop(subscription.number, None)
             self._connection.send(b"UNSUB %s\r\n" % subscription.number)
+
+    async def end(self, subscription: _Subscription) -> None:
+        """As `forget`, once all is here that the server sent before it knew."""
+        del self._subscriptions[subscription.number]
+        connection = self._connection
+        if connection is None:
+            return
+        connection.send(b"UNSUB %s\r\n" % subscription.number)
+        try:
+            with suppress(BusDisconnected):
+                await self.flush()
+        finally:
+            connection.receivers.pop(subscription.number, None)
 
     def _receive_answer(self, subject: bytes, _: bytes, headers: bytes, payload: bytes) -> None:
         answer = self._answers.get(subject[len(self._inbox) :])

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import cast
+from typing import Any, cast
 
 from google.protobuf.message import DecodeError
 
@@ -174,13 +174,19 @@ class ShardOwner:
         self._is_closing = True  # new commands are sent back from now on
         self._wake()
         timer = asyncio.ensure_future(self._clock.sleep(HAND_OVER_S))
+        # Whoever sent before the bus knew gets an answer, too: it would wait for one in vain.
+        drains = (subscription.drain() for subscription in self._subscriptions)
+        drained: asyncio.Future[list[Any]] = asyncio.gather(*drains, return_exceptions=True)
+        waits: set[asyncio.Future[Any]] = {drained, timer}
         try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if self._run_task is not None:
                 await asyncio.wait({self._run_task, timer}, return_when=asyncio.FIRST_COMPLETED)
                 if self._run_task.done() and not self._is_lost:
                     await self._writer.finish()
         finally:
             timer.cancel()
+            drained.cancel()
             await self.abandon()
 
     async def abandon(self) -> None:

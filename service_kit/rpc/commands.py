@@ -23,8 +23,10 @@ from service_kit.rpc.pb.room_commands_pb2 import RoomCommand, RoomReply
 from service_kit.rpc.pb.user_commands_pb2 import UserCommand, UserReply
 from service_kit.shards import Shard, ShardMap
 
-ATTEMPT_S = 2.0
-"""Longest wait for one answer before the command is sent again."""
+ATTEMPT_FIRST_S = 0.25
+ATTEMPT_MAX_S = 2.0
+"""How long to wait for an answer before the command is sent again: twice as long each time. An owner that died with the
+command in its hands never answers; one that has much to do does the command once, and answers all who asked."""
 BACKOFF_FIRST_S = 0.01
 BACKOFF_MAX_S = 0.2
 TIMEOUT_S = 30.0
@@ -76,12 +78,12 @@ class CommandClient:
         if len(payload) > PAYLOAD_BYTES_MAX:
             raise TooLarge("The request is too large")
         subject = streams.command(shard)
-        backoff_s = BACKOFF_FIRST_S
+        backoff_s, attempt_s = BACKOFF_FIRST_S, ATTEMPT_FIRST_S
         while (remaining_s := deadline_s - self._clock.monotonic_s()) > 0:
             try:
-                answer = await self._bus.request(subject, payload, timeout_s=min(ATTEMPT_S, remaining_s))
+                answer = await self._bus.request(subject, payload, timeout_s=min(attempt_s, remaining_s))
             except RequestTimeout:
-                backoff_s = BACKOFF_FIRST_S
+                backoff_s, attempt_s = BACKOFF_FIRST_S, min(2 * attempt_s, ATTEMPT_MAX_S)
             except (NoResponders, BusDisconnected):
                 await self._clock.sleep(min(backoff_s, max(deadline_s - self._clock.monotonic_s(), 0)))
                 backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)

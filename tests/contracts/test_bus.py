@@ -112,6 +112,29 @@ async def test_wildcards_stand_for_tokens(connect: Connect) -> None:
     assert [(await rest.next())[0] for _ in range(4)] == expected
 
 
+async def test_a_drained_subscription_handles_what_was_on_its_way_and_nothing_new(connect: Connect) -> None:
+    sender, receiver = await connect(), await connect()
+    may_go_on = asyncio.Event()
+
+    async def slow_echo(message: Message) -> None:
+        await may_go_on.wait()
+        await message.reply(b"re: " + message.payload)
+
+    subscription = await receiver.subscribe("command.a", slow_echo)
+    await receiver.flush()
+    asked = [asyncio.create_task(sender.request("command.a", b"%d" % number, timeout_s=5)) for number in range(20)]
+    await sender.flush()
+    draining = asyncio.create_task(subscription.drain())
+    await receiver.flush()
+    may_go_on.set()
+    await asyncio.wait_for(draining, 5)
+    assert await asyncio.gather(*asked) == [b"re: %d" % number for number in range(20)]
+    with pytest.raises(NoResponders):
+        await sender.request("command.a", b"too late", timeout_s=5)
+    await subscription.drain()
+    await subscription.unsubscribe()
+
+
 async def test_queue_group_gets_each_message_once(connect: Connect) -> None:
     sender, first, second = await connect(), await connect(), await connect()
     together = Inbox()

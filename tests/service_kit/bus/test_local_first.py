@@ -55,6 +55,26 @@ async def test_a_receiver_elsewhere_is_reached_through_the_bus(scene: Scene) -> 
     assert scene.on_the_wire[0] == COMMAND
 
 
+async def test_a_drained_receiver_answers_both_ways_what_was_on_its_way_and_then_nobody(scene: Scene) -> None:
+    may_go_on = asyncio.Event()
+
+    async def slow_echo(message: Message) -> None:
+        await may_go_on.wait()
+        await echo(message)
+
+    subscription = await scene.here.subscribe(COMMAND, slow_echo)
+    asked = [asyncio.create_task(bus.request(COMMAND, b"x", timeout_s=5)) for bus in (scene.here, scene.elsewhere)]
+    await asyncio.sleep(0)
+    draining = asyncio.create_task(subscription.drain())
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await draining
+    assert await asyncio.gather(*asked) == [b"re: x", b"re: x"]
+    for bus in (scene.here, scene.elsewhere):
+        with pytest.raises(NoResponders):
+            await bus.request(COMMAND, b"x", timeout_s=5)
+
+
 async def test_without_any_receiver_nobody_responds(scene: Scene) -> None:
     with pytest.raises(NoResponders):
         await scene.here.request(COMMAND, b"x", timeout_s=5)
