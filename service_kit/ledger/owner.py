@@ -5,8 +5,10 @@
                            too late?     a task of its own       in order                   table rows
 
 The next batch gathers in the queue while the former is being committed, so
-batches grow with the load and cost nothing when there is none. Refusals go
-through the same batches: they may rest on changes that are not committed yet.
+batches grow with the load and cost nothing when there is none. Rooms take turns
+in a batch (`fair_queue`): one that is flooded does not hold up its neighbours.
+Refusals go through the same batches: they may rest on changes that are not
+committed yet.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import asyncio
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any, cast
@@ -31,6 +32,7 @@ from service_kit.ledger.append import OwnershipLost, ShardLedger
 from service_kit.ledger.apply import TableWriter
 from service_kit.ledger.batch import MicroBatch
 from service_kit.ledger.domain import ShardDomain
+from service_kit.ledger.fair_queue import FairQueue
 from service_kit.ledger.interest import Interest
 from service_kit.ledger.replies import REMEMBER_MS, RememberedReplies
 from service_kit.rpc.errors import refusal
@@ -42,6 +44,8 @@ from service_kit.store.interface import Store, StoreError
 COMMANDS_PER_BATCH_MAX = 256
 COMMANDS_WAITING_MAX = 5000
 """More than this in preparation, queue and commit together are refused."""
+COMMANDS_WAITING_PER_KEY_MAX = 1000
+"""More than this in the queue for one room, or one user, are refused: its neighbours are not."""
 WAITERS_PER_COMMAND_MAX = 16
 OVERLOAD_RETRY_AFTER_MS = 1000
 HAND_OVER_S = 5.0
@@ -107,7 +111,7 @@ class ShardOwner:
         # Unique for each append, without asking the system for randomness each time.
         self._batch_id_prefix = os.urandom(8)
         self._batch_numbers = count()
-        self._queue: deque[_Pending] = deque()
+        self._queue: FairQueue[_Pending] = FairQueue()
         self._in_flight: dict[bytes, _Pending] = {}
         self._preparing: set[asyncio.Task[None]] = set()
         self._wake_signal: asyncio.Future[None] | None = None
@@ -246,7 +250,8 @@ class ShardOwner:
             return
         if command.deadline_at_ms < self._clock.now_ms():
             return
-        if len(self._in_flight) >= COMMANDS_WAITING_MAX:
+        is_flooded = self._queue.waiting_for(command.key) >= COMMANDS_WAITING_PER_KEY_MAX
+        if is_flooded or len(self._in_flight) >= COMMANDS_WAITING_MAX:
             await message.reply(_overloaded())
             return
         self._in_flight[command_id] = pending = _Pending(command, message)
@@ -256,7 +261,7 @@ class ShardOwner:
 
     def _prepare(self, pending: _Pending) -> None:
         if self._is_domain_doubtful:
-            self._queue.append(pending)  # prepared when the new memory is there
+            self._queue.put(pending.command.key, pending)  # prepared when the new memory is there
             return
         try:
             prepared = self._domain.prepare(pending.command)
@@ -270,7 +275,7 @@ class ShardOwner:
                 self._preparing.add(task)
                 return
             pending.prepared = prepared
-        self._queue.append(pending)
+        self._queue.put(pending.command.key, pending)
         self._wake()
 
     async def _finish_preparing(self, pending: _Pending, prepared: Awaitable[object], domain: ShardDomain) -> None:
@@ -284,7 +289,7 @@ class ShardOwner:
         if domain is not self._domain:
             self._prepare(pending)  # what was prepared belongs to a memory that was thrown away
             return
-        self._queue.append(pending)
+        self._queue.put(pending.command.key, pending)
         self._wake()
 
     def _wake(self) -> None:
@@ -330,7 +335,7 @@ class ShardOwner:
         taken: list[_Pending] = []
         queue = self._queue
         while queue and len(taken) < COMMANDS_PER_BATCH_MAX and batch.has_room() and not self._is_domain_doubtful:
-            pending = queue.popleft()
+            pending = queue.take()
             taken.append(pending)
             if pending.refused is None:
                 self._execute_one(pending, batch)
@@ -364,7 +369,7 @@ class ShardOwner:
         await self._writer.wait_applied(self._ledger.head)
         await self._domain.recover(self._ledger.head)
         self._is_domain_doubtful = False
-        waiting, self._queue = self._queue, deque()
+        waiting, self._queue = self._queue, FairQueue()
         for pending in waiting:
             pending.refused = None
             self._prepare(pending)
