@@ -42,6 +42,7 @@ from matrix_protocol.errors import Unavailable, UnknownToken
 from service_kit.clock import Clock
 from service_kit.rpc.queries import RoomQueries
 from service_kit.tokens import SyncToken
+from sync_api.admission import FREE_TURN, Admission, Turn
 from sync_api.filters import SyncFilter
 from sync_api.lazy_members import LazyMembers, SentMembers
 from sync_api.plan import Plan, plan_answer
@@ -56,8 +57,6 @@ from sync_api.sync_waiters import SyncWaiters
 from sync_api.user_view import UserView
 from sync_api.users import UserViews
 
-FULL_ANSWERS_AT_A_TIME = 8
-"""Initial syncs being built; each may hold all rooms of a user in memory, so a herd of them has to queue."""
 ROOMS_READ_TOGETHER_MAX = 32
 """of one answer; so few that they are still in memory when their turn comes"""
 ATTACH_ATTEMPTS_MAX = 20
@@ -99,26 +98,31 @@ class Syncs:
         self._clock = clock
         self._timeline_limit_max = timeline_limit_max
         self._lazy_members = LazyMembers()
-        self._full_answers = asyncio.Semaphore(FULL_ANSWERS_AT_A_TIME)
+        self._admission = Admission(clock)
 
     async def sync(self, call: SyncCall) -> bytes:
         """The answer's JSON. Raises MatrixError."""
-        user = await self._users.enter(call.user_id)
+        is_full = call.since is None or call.full_state
+        is_expensive = is_full or self._users.get(call.user_id) is None
+        turn = await self._admission.turn() if is_expensive else FREE_TURN
         try:
-            sent = self._sent_members(call)
-            if call.since is None or call.full_state:
-                async with self._full_answers:
+            user = await self._users.enter(call.user_id)
+            try:
+                sent = self._sent_members(call)
+                if call.since is None or is_full:
                     scope = self._scope(user, call, call.since, sent)
                     body = await self._build(scope)
-            else:
-                scope, body = await self._poll(user, call, call.since, sent)
-            sent.end(str(scope.through))
-            return body.json(scope.through)
+                else:
+                    scope, body = await self._poll(user, call, call.since, sent, turn)
+                sent.end(str(scope.through))
+                return body.json(scope.through)
+            finally:
+                self._users.leave(user)
         finally:
-            self._users.leave(user)
+            turn.end()
 
     async def _poll(
-        self, user: UserView, call: SyncCall, since: SyncToken, sent: SentMembers
+        self, user: UserView, call: SyncCall, since: SyncToken, sent: SentMembers, turn: Turn
     ) -> tuple[SyncScope, Body]:
         waiter = self._waiters.add(user, call.timeout_ms, call.token_sha256)
         try:
@@ -132,6 +136,7 @@ class Syncs:
                     return scope, body
                 # Nothing up to here was for this client: go on from here.
                 since = scope.through
+                turn.end()  # what remains is to wait
                 await waiter.wait()
         finally:
             self._waiters.remove(waiter)
