@@ -15,6 +15,9 @@ WRITER = "roomserver"
 BUCKET_EVENTS_MAX = 1000
 """Timeline events in one bucket: at some 2 KiB an event, a partition of 2 MiB."""
 
+COLUMNS_BUCKET_EVENTS_MAX = 5000
+"""State events in one bucket of columns: at some 200 bytes each, a partition of 1 MiB."""
+
 CLIENT_TXN_TTL_S = 24 * 3600
 """How long a repeated client transaction ID is recognised; clients give up sending again long before."""
 
@@ -69,6 +72,10 @@ class RoomHeadRow(NamedTuple):
     """a JSON array"""
     state_version: int
     position: int
+    state_events: int | None = None
+    """How many state events have a number. None: the row is older than the numbers; as many as `state_version`."""
+    forward_extremity_hashes: bytes | None = None
+    """Versions 1 and 2: their reference hashes, 32 bytes each, in the same order."""
 
 
 class CurrentStateRow(NamedTuple):
@@ -79,6 +86,21 @@ class CurrentStateRow(NamedTuple):
     position: int
     membership: str
     client_json: bytes
+    state_number: int | None = None
+    """The event's place among the room's state events. None: the row is older than the numbers."""
+    reference_hash: bytes | None = None
+    """Versions 1 and 2 only."""
+
+
+class StateColumnsRow(NamedTuple):
+    """What a state resolution looks at of one state event."""
+
+    room_id: str
+    bucket: int
+    number: int
+    """the event's place among the room's state events"""
+    columns: bytes
+    """see `matrix_protocol.state_resolution.columns`"""
 
 
 class StateHistoryRow(NamedTuple):
@@ -162,6 +184,9 @@ ROOM_HEADS = Table("room_heads", RoomHeadRow, partition_key=1, clustering_key=0,
 CURRENT_STATE_BY_ROOM = Table(
     "current_state_by_room", CurrentStateRow, partition_key=1, clustering_key=2, writer=WRITER
 )
+STATE_COLUMNS_BY_ROOM = Table(
+    "state_columns_by_room", StateColumnsRow, partition_key=2, clustering_key=1, writer=WRITER
+)
 STATE_HISTORY_BY_ROOM = Table(
     "state_history_by_room", StateHistoryRow, partition_key=1, clustering_key=3, writer=WRITER
 )
@@ -188,6 +213,7 @@ TABLES: tuple[Table[Any], ...] = (
     ROOMS,
     ROOM_HEADS,
     CURRENT_STATE_BY_ROOM,
+    STATE_COLUMNS_BY_ROOM,
     STATE_HISTORY_BY_ROOM,
     STATE_DELTAS_BY_ROOM,
     ROOMS_BY_USER,

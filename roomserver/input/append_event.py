@@ -33,7 +33,7 @@ def append_event(
         client_txn_id=draft.client_txn_id,
     )
     if redacted is not None:
-        add_redacted_event(fact, redacted)
+        add_redacted_event(fact, room, redacted)
         _change_in_memory(shard, room, redacted.target)
         if redacted.successor is not None:
             _change_in_memory(shard, room, redacted.successor)
@@ -48,11 +48,11 @@ def append_event(
 
 def advance(shard: OwnedShard, room: RoomInMemory, event: Event, fact: Fact) -> None:
     """The room in memory as it is after this event."""
-    room.advance(event.event_id, event.depth)
+    body = fact.room_event
+    room.advance(body)
     if event.state_key is not None:
-        client_json = fact.room_event.client_json
-        room.change_state(event.type, event.state_key, event.event_id, fact.room_event.membership, client_json)
-        shard.recent_contents.put(event.event_id, client_json)
+        room.change_state(body)
+        shard.recent_contents.put(event.event_id, body.client_json)
 
 
 def _change_in_memory(shard: OwnedShard, room: RoomInMemory, changed: ChangedEvent) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple, cast
 import orjson
 
 from matrix_protocol.events.format import Event, client_format, federation_fields
+from matrix_protocol.events.hashes import reference_hash
+from roomserver.input.state_columns import next_columns
 from roomserver.state.compact import MEMBER, MEMBERSHIPS
 from roomserver.state.room import STRIPPED_STATE_TYPES, RoomInMemory, visibility_of
 from roomserver.tables import BUCKET_EVENTS_MAX, TimelineRow
@@ -69,14 +71,19 @@ def event_fact(
         bucket=index // BUCKET_EVENTS_MAX,
         forward_extremity_ids=(event.event_id,),
         timeline_index=index,
+        state_events=room.state.event_count,
     )
+    if room.rules.event_format.references_carry_hashes:
+        hashed = reference_hash(event.pdu, room.rules)
+        fact.reference_hash = hashed
+        fact.forward_extremity_hashes.append(hashed)
     if event.state_key is not None:
         _add_state(fact, room, event, inviter)
     target = event.state_key if event.state_key is not None and event.type == MEMBER else None
     return Fact(room_id=room.room_id, user_id=target, room_event=fact)
 
 
-def add_redacted_event(fact: Fact, redacted: RedactedEvent) -> None:
+def add_redacted_event(fact: Fact, room: RoomInMemory, redacted: RedactedEvent) -> None:
     """The event also changes another one."""
     body = fact.room_event
     row, is_current_state = redacted.target
@@ -87,13 +94,16 @@ def add_redacted_event(fact: Fact, redacted: RedactedEvent) -> None:
     body.redacts_history_visibility = cast(HistoryVisibility, row.history_visibility)
     body.redacts_prev_membership = row.prev_membership
     body.redacts_current_state = is_current_state
+    if is_current_state and row.state_key is not None:
+        body.redacts_state_number = room.state.event_number(row.type, row.state_key)
+        body.redacts_reference_hash = room.state.reference_hash(row.type, row.state_key)
     if redacted.successor is not None:
-        body.rewritten.CopyFrom(_rewritten(redacted.successor))
+        body.rewritten.CopyFrom(_rewritten(room, redacted.successor))
 
 
-def _rewritten(changed: ChangedEvent) -> RewrittenEvent:
+def _rewritten(room: RoomInMemory, changed: ChangedEvent) -> RewrittenEvent:
     row = changed.row
-    return RewrittenEvent(
+    rewritten = RewrittenEvent(
         event_id=row.event_id,
         position=row.position,
         bucket=row.bucket,
@@ -105,6 +115,10 @@ def _rewritten(changed: ChangedEvent) -> RewrittenEvent:
         client_txn_id=row.client_txn_id,
         is_current_state=changed.is_current_state,
     )
+    if changed.is_current_state and row.state_key is not None:
+        rewritten.state_number = room.state.event_number(row.type, row.state_key)
+        rewritten.reference_hash = room.state.reference_hash(row.type, row.state_key)
+    return rewritten
 
 
 def _unsigned(replaced: bytes | None) -> dict[str, Any]:
@@ -115,6 +129,10 @@ def _unsigned(replaced: bytes | None) -> dict[str, Any]:
 
 
 def _add_state(fact: RoomEventFact, room: RoomInMemory, event: Event, inviter: bytes | None) -> None:
+    columns = next_columns(room, event)
+    fact.state_number = columns.number
+    fact.state_columns = columns.to_bytes()
+    fact.state_events += 1
     fact.state_version += 1
     fact.replaces_event_id = room.state.event_id(event.type, event.state_key or "") or ""
     if event.type == MEMBER and event.state_key:

@@ -8,11 +8,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from matrix_protocol.encoding import encode_base64
 from matrix_protocol.errors import Forbidden
-from matrix_protocol.event_auth import auth_event_keys, check_auth_rules
+from matrix_protocol.event_auth import StateKey, auth_event_keys, check_auth_rules
 from matrix_protocol.events.builder import build_event
 from matrix_protocol.events.format import Event
 from matrix_protocol.events.hashes import redacted_bytes
@@ -53,6 +54,7 @@ def new_event(room: RoomInMemory, draft: EventDraft, hosted_servers: HostedServe
     """Raises Forbidden with the rule's reason, BadJson, TooLarge."""
     signing_key = signing_key_of(hosted_servers, draft.sender)
     auth_state = RoomAuthState(room)
+    auth_keys = auth_event_keys(draft.type, draft.state_key, draft.sender, draft.content, room.rules)
     event = build_event(
         room_id=room.room_id,
         event_type=draft.type,
@@ -60,12 +62,13 @@ def new_event(room: RoomInMemory, draft: EventDraft, hosted_servers: HostedServe
         sender=draft.sender,
         content=draft.content,
         prev_event_ids=room.forward_extremity_ids[:PREV_EVENTS_MAX],
-        auth_event_ids=_auth_event_ids(room, draft),
+        auth_event_ids=_auth_event_ids(room, auth_keys),
         depth=room.depth + 1,
         origin_server_ts_ms=now_ms,
         rules=room.rules,
         signing_key=signing_key,
         redacts=draft.redacts,
+        reference_hashes=room.reference_hashes(auth_keys) if room.rules.event_format.references_carry_hashes else None,
     )
     _sign_as_authorising_server(event, room, hosted_servers)
     rejection = check_auth_rules(event, auth_state, room.rules)
@@ -74,8 +77,7 @@ def new_event(room: RoomInMemory, draft: EventDraft, hosted_servers: HostedServe
     return event
 
 
-def _auth_event_ids(room: RoomInMemory, draft: EventDraft) -> list[str]:
-    keys = auth_event_keys(draft.type, draft.state_key, draft.sender, draft.content, room.rules)
+def _auth_event_ids(room: RoomInMemory, keys: Sequence[StateKey]) -> list[str]:
     found = [room.state.event_id(event_type, state_key) for event_type, state_key in keys]
     return [event_id for event_id in found if event_id is not None]
 

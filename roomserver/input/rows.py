@@ -13,6 +13,7 @@ from roomserver.state.client_transactions import scoped_txn_id
 from roomserver.state.compact import MEMBER
 from roomserver.tables import (
     BUCKET_EVENTS_MAX,
+    COLUMNS_BUCKET_EVENTS_MAX,
     CURRENT_STATE_BY_ROOM,
     EVENT_BY_CLIENT_TXN,
     EVENTS_BY_ID,
@@ -20,6 +21,7 @@ from roomserver.tables import (
     ROOM_HEADS,
     ROOMS,
     ROOMS_BY_USER,
+    STATE_COLUMNS_BY_ROOM,
     STATE_DELTAS_BY_ROOM,
     STATE_HISTORY_BY_ROOM,
     TIMELINE_BUCKETS_BY_ROOM,
@@ -33,6 +35,7 @@ from roomserver.tables import (
     RoomByUserRow,
     RoomHeadRow,
     RoomRow,
+    StateColumnsRow,
     StateDeltaRow,
     StateHistoryRow,
     TimelineBucketRow,
@@ -99,13 +102,25 @@ def _timeline_row(room_id: str, position: int, event: RoomEventFact, state_key: 
 def _head_row(room_id: str, position: int, event: RoomEventFact) -> RoomHeadRow:
     extremities = orjson.dumps(list(event.forward_extremity_ids)).decode()
     length = event.timeline_index + 1
-    return RoomHeadRow(room_id, event.bucket, length, event.depth, extremities, event.state_version, position)
+    return RoomHeadRow(
+        room_id,
+        event.bucket,
+        length,
+        event.depth,
+        extremities,
+        event.state_version,
+        position,
+        event.state_events if event.HasField("state_events") else None,
+        b"".join(event.forward_extremity_hashes) or None,
+    )
 
 
 def _state_rows(room_id: str, position: int, event: RoomEventFact) -> list[Write]:
     kind, key, event_id, membership = event.type, event.state_key, event.event_id, event.membership
     replaces = event.replaces_event_id
-    current = CurrentStateRow(room_id, kind, key, event_id, position, membership, event.client_json)
+    number = _state_number(event)
+    hashed = event.reference_hash or None
+    current = CurrentStateRow(room_id, kind, key, event_id, position, membership, event.client_json, number, hashed)
     history = StateHistoryRow(room_id, kind, key, position, event_id, replaces, membership)
     version = event.state_version
     delta = StateDeltaRow(room_id, event.bucket, position, kind, key, event_id, replaces, membership, version)
@@ -114,11 +129,19 @@ def _state_rows(room_id: str, position: int, event: RoomEventFact) -> list[Write
         Put(STATE_HISTORY_BY_ROOM, history),
         Put(STATE_DELTAS_BY_ROOM, delta),
     ]
+    if number is not None:
+        bucket = number // COLUMNS_BUCKET_EVENTS_MAX
+        rows.append(Put(STATE_COLUMNS_BY_ROOM, StateColumnsRow(room_id, bucket, number, event.state_columns)))
     if kind == MEMBER:
         rows.append(Put(ROOMS_BY_USER, _room_by_user(room_id, position, event)))
     elif kind == "m.room.create" and event.timeline_index == 0:
         rows.append(Put(ROOMS, RoomRow(room_id, event.room_version, event.sender, event.origin_server_ts_ms)))
     return rows
+
+
+def _state_number(event: RoomEventFact | RewrittenEvent) -> int | None:
+    """None: the fact is older than the numbers."""
+    return event.state_number if event.HasField("state_number") else None
 
 
 def _room_by_user(room_id: str, position: int, event: RoomEventFact) -> RoomByUserRow:
@@ -145,6 +168,8 @@ def _redacted_rows(room_id: str, event: RoomEventFact) -> list[Write]:
         history_visibility=event.redacts_history_visibility,
         prev_membership=event.redacts_prev_membership,
         is_current_state=event.redacts_current_state,
+        state_number=event.redacts_state_number if event.HasField("redacts_state_number") else None,
+        reference_hash=event.redacts_reference_hash,
     )
     rows = _rewritten_rows(room_id, redacted)
     if event.HasField("rewritten"):
@@ -177,7 +202,15 @@ def _rewritten_rows(room_id: str, event: RewrittenEvent) -> list[Write]:
     rows: list[Write] = [Put(TIMELINE_BY_ROOM, row)]
     if event.is_current_state:
         current = CurrentStateRow(
-            room_id, row.type, state_key, row.event_id, row.position, membership, event.client_json
+            room_id,
+            row.type,
+            state_key,
+            row.event_id,
+            row.position,
+            membership,
+            event.client_json,
+            _state_number(event),
+            event.reference_hash or None,
         )
         rows.append(Put(CURRENT_STATE_BY_ROOM, current))
     return rows

@@ -30,10 +30,10 @@ class RoomAuthState:
         if event_type != MEMBER:
             return self._room.state_event(event_type, state_key)
         state = self._room.state
-        number = state.event_number(MEMBER, state_key)
-        if number == ABSENT:
+        slot = state.slot(MEMBER, state_key)
+        if slot == ABSENT:
             return None
-        return StateEvent(state.event_id_of(number), "", state_key, _MEMBER_CONTENTS[state.membership(state_key)])
+        return StateEvent(state.event_id_of(slot), "", state_key, _MEMBER_CONTENTS[state.membership(state_key)])
 
     def membership(self, user_id: str) -> str:
         return self._room.state.membership(user_id) or "leave"

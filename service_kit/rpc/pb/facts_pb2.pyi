@@ -28,7 +28,7 @@ INVITED: HistoryVisibility
 JOINED: HistoryVisibility
 
 class RoomEventFact(_message.Message):
-    __slots__ = ("event_id", "type", "sender", "state_key", "origin_server_ts_ms", "depth", "client_json", "federation_json", "verdict", "history_visibility", "state_version", "replaces_event_id", "membership", "prev_membership", "invite_state_json", "device_id", "client_txn_id", "redacts_event_id", "redacted_client_json", "redacted_federation_json", "room_version", "bucket", "forward_extremity_ids", "timeline_index", "redacts_position", "redacts_bucket", "redacts_current_state", "redacts_history_visibility", "redacts_prev_membership", "rewritten")
+    __slots__ = ("event_id", "type", "sender", "state_key", "origin_server_ts_ms", "depth", "client_json", "federation_json", "verdict", "history_visibility", "state_version", "replaces_event_id", "membership", "prev_membership", "invite_state_json", "device_id", "client_txn_id", "redacts_event_id", "redacted_client_json", "redacted_federation_json", "room_version", "bucket", "forward_extremity_ids", "timeline_index", "redacts_position", "redacts_bucket", "redacts_current_state", "redacts_history_visibility", "redacts_prev_membership", "rewritten", "state_number", "state_columns", "state_events", "reference_hash", "forward_extremity_hashes", "redacts_state_number", "redacts_reference_hash")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     SENDER_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +59,13 @@ class RoomEventFact(_message.Message):
     REDACTS_HISTORY_VISIBILITY_FIELD_NUMBER: _ClassVar[int]
     REDACTS_PREV_MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
     REWRITTEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    STATE_COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    STATE_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_HASH_FIELD_NUMBER: _ClassVar[int]
+    FORWARD_EXTREMITY_HASHES_FIELD_NUMBER: _ClassVar[int]
+    REDACTS_STATE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REDACTS_REFERENCE_HASH_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     type: str
     sender: str
@@ -89,10 +96,17 @@ class RoomEventFact(_message.Message):
     redacts_history_visibility: HistoryVisibility
     redacts_prev_membership: str
     rewritten: RewrittenEvent
-    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., sender: _Optional[str] = ..., state_key: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., depth: _Optional[int] = ..., client_json: _Optional[bytes] = ..., federation_json: _Optional[bytes] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., state_version: _Optional[int] = ..., replaces_event_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., invite_state_json: _Optional[bytes] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., redacts_event_id: _Optional[str] = ..., redacted_client_json: _Optional[bytes] = ..., redacted_federation_json: _Optional[bytes] = ..., room_version: _Optional[str] = ..., bucket: _Optional[int] = ..., forward_extremity_ids: _Optional[_Iterable[str]] = ..., timeline_index: _Optional[int] = ..., redacts_position: _Optional[int] = ..., redacts_bucket: _Optional[int] = ..., redacts_current_state: _Optional[bool] = ..., redacts_history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., redacts_prev_membership: _Optional[str] = ..., rewritten: _Optional[_Union[RewrittenEvent, _Mapping]] = ...) -> None: ...
+    state_number: int
+    state_columns: bytes
+    state_events: int
+    reference_hash: bytes
+    forward_extremity_hashes: _containers.RepeatedScalarFieldContainer[bytes]
+    redacts_state_number: int
+    redacts_reference_hash: bytes
+    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., sender: _Optional[str] = ..., state_key: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., depth: _Optional[int] = ..., client_json: _Optional[bytes] = ..., federation_json: _Optional[bytes] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., state_version: _Optional[int] = ..., replaces_event_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., invite_state_json: _Optional[bytes] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., redacts_event_id: _Optional[str] = ..., redacted_client_json: _Optional[bytes] = ..., redacted_federation_json: _Optional[bytes] = ..., room_version: _Optional[str] = ..., bucket: _Optional[int] = ..., forward_extremity_ids: _Optional[_Iterable[str]] = ..., timeline_index: _Optional[int] = ..., redacts_position: _Optional[int] = ..., redacts_bucket: _Optional[int] = ..., redacts_current_state: _Optional[bool] = ..., redacts_history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., redacts_prev_membership: _Optional[str] = ..., rewritten: _Optional[_Union[RewrittenEvent, _Mapping]] = ..., state_number: _Optional[int] = ..., state_columns: _Optional[bytes] = ..., state_events: _Optional[int] = ..., reference_hash: _Optional[bytes] = ..., forward_extremity_hashes: _Optional[_Iterable[bytes]] = ..., redacts_state_number: _Optional[int] = ..., redacts_reference_hash: _Optional[bytes] = ...) -> None: ...
 
 class RewrittenEvent(_message.Message):
-    __slots__ = ("event_id", "position", "bucket", "client_json", "federation_json", "history_visibility", "prev_membership", "device_id", "client_txn_id", "is_current_state")
+    __slots__ = ("event_id", "position", "bucket", "client_json", "federation_json", "history_visibility", "prev_membership", "device_id", "client_txn_id", "is_current_state", "state_number", "reference_hash")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     BUCKET_FIELD_NUMBER: _ClassVar[int]
@@ -103,6 +117,8 @@ class RewrittenEvent(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     CLIENT_TXN_ID_FIELD_NUMBER: _ClassVar[int]
     IS_CURRENT_STATE_FIELD_NUMBER: _ClassVar[int]
+    STATE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_HASH_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     position: int
     bucket: int
@@ -113,7 +129,9 @@ class RewrittenEvent(_message.Message):
     device_id: str
     client_txn_id: str
     is_current_state: bool
-    def __init__(self, event_id: _Optional[str] = ..., position: _Optional[int] = ..., bucket: _Optional[int] = ..., client_json: _Optional[bytes] = ..., federation_json: _Optional[bytes] = ..., history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., prev_membership: _Optional[str] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., is_current_state: _Optional[bool] = ...) -> None: ...
+    state_number: int
+    reference_hash: bytes
+    def __init__(self, event_id: _Optional[str] = ..., position: _Optional[int] = ..., bucket: _Optional[int] = ..., client_json: _Optional[bytes] = ..., federation_json: _Optional[bytes] = ..., history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., prev_membership: _Optional[str] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., is_current_state: _Optional[bool] = ..., state_number: _Optional[int] = ..., reference_hash: _Optional[bytes] = ...) -> None: ...
 
 class ReceiptFact(_message.Message):
     __slots__ = ("user_id", "receipt_type", "event_id", "thread_id", "ts_ms")

@@ -33,7 +33,7 @@ async def test_a_message_makes_four_rows(scene: Scene) -> None:
     )
 
 
-async def test_a_member_event_makes_seven_rows(scene: Scene) -> None:
+async def test_a_member_event_makes_eight_rows(scene: Scene) -> None:
     room_id = await scene.create_room(preset="public_chat")
     await scene.join(BOB, room_id)
     assert await rows_of_last(scene, room_id) == Counter(
@@ -42,6 +42,7 @@ async def test_a_member_event_makes_seven_rows(scene: Scene) -> None:
             "events_by_id",
             "room_heads",
             "current_state_by_room",
+            "state_columns_by_room",
             "state_history_by_room",
             "state_deltas_by_room",
             "rooms_by_user",

@@ -7,8 +7,9 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
+from matrix_protocol.room_versions import EventIdFormat
 from roomserver.state.compact import ABSENT, DELTAS_MAX, MEMBER, CompactState
-from roomserver.state.event_ids import EventIds
+from roomserver.state.event_ids import HashEventIds, event_ids_of
 
 
 def event_id(number: int) -> str:
@@ -18,13 +19,21 @@ def event_id(number: int) -> str:
 def test_event_ids_come_back_as_they_were() -> None:
     generator = random.Random(7)
     for alphabet, url_safe in ((b"-_", True), (b"+/", False)):
-        ids = EventIds(url_safe=url_safe)
+        ids = HashEventIds(url_safe=url_safe)
         given = []
         for _ in range(100):
             text = urlsafe_b64encode(generator.randbytes(32)).translate(bytes.maketrans(b"-_", alphabet))
             given.append("$" + text.decode()[:-1])
             assert ids.append(given[-1]) == len(given) - 1
         assert [ids[number] for number in range(len(ids))] == given
+
+
+def test_chosen_event_ids_come_back_as_they_were() -> None:
+    ids = event_ids_of(EventIdFormat.CHOSEN_BY_SERVER)
+    given = ["$1:a.example", "$" + "x" * 200 + ":b.example"]
+    assert [ids.append(event_id) for event_id in given] == [0, 1]
+    assert [ids[number] for number in range(len(ids))] == given
+    assert ids.memory_bytes() > 212
 
 
 def test_current_state_is_what_was_changed_last() -> None:
@@ -53,24 +62,36 @@ def test_members_are_counted_as_they_come_and_go() -> None:
 def test_former_states_come_from_the_deltas() -> None:
     generator = random.Random(3)
     state = CompactState()
-    snapshots = [list(state.snapshot())]
+    former = [list(state.numbers())]
     for number in range(200):
         state.change("t", str(generator.randrange(20)), event_id(number), "")
-        snapshots.append(list(state.snapshot()))
-    for version, expected in enumerate(snapshots):
-        found = state.snapshot_at(version)
-        assert found is not None
-        assert list(found)[: len(expected)] == expected
-        assert set(list(found)[len(expected) :]) <= {ABSENT}
-    assert state.snapshot_at(201) is None
+        former.append(list(state.numbers()))
+    now = former[-1]
+    for version, expected in enumerate(former):
+        differences = state.numbers_before(version)
+        assert differences is not None
+        found = [differences.get(number, number) for number in now]
+        assert [number for number in found if number != ABSENT] == expected
+    assert state.numbers_before(201) is None
+
+
+def test_a_loaded_state_keeps_the_numbers_of_its_events() -> None:
+    state = CompactState(version=7)
+    state.load("m.room.name", "", event_id(5), "", 5)
+    state.load("m.room.create", "", event_id(0), "", 0)
+    state.change("m.room.name", "", event_id(7), "")
+    assert state.event_number("m.room.create", "") == 0
+    assert state.event_number("m.room.name", "") == 7
+    assert state.numbers_before(7) == {7: 5}
+    assert state.event_count == 8
 
 
 def test_only_the_latest_deltas_are_kept() -> None:
     state = CompactState()
     for number in range(5 * DELTAS_MAX):
         state.change("t", str(number % 7), event_id(number), "")
-    assert state.snapshot_at(state.version - DELTAS_MAX) is not None
-    assert state.snapshot_at(state.version - 2 * DELTAS_MAX - 1) is None
+    assert state.numbers_before(state.version - DELTAS_MAX) is not None
+    assert state.numbers_before(state.version - 2 * DELTAS_MAX - 1) is None
 
 
 @pytest.mark.slow
@@ -82,7 +103,7 @@ def test_the_estimate_of_memory_is_on_the_safe_side() -> None:
     tracemalloc.start()
     state = CompactState()
     for number in range(20_000):
-        state.load(MEMBER, f"@user{number:010}:example.org", event_id(number), "join")
+        state.load(MEMBER, f"@user{number:010}:example.org", event_id(number), "join", number)
     used = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert 0.5 * state.memory_bytes() < used < state.memory_bytes()

@@ -22,7 +22,7 @@ async def test_sending_calls_the_same_functions_whatever_the_number_of_members()
     assert room is not None
     some_event_id = room.forward_extremity_ids[0]
     for number in range(100_000):
-        room.state.load(MEMBER, f"@user{number}:a.example", some_event_id, "join")
+        room.state.load(MEMBER, f"@user{number}:a.example", some_event_id, "join", number)
     large = await _calls_of_a_send(scene, room_id)
     assert large == small
     await scene.close()
