@@ -226,13 +226,7 @@ SPECIFIED_ROOM_VERSIONS: Mapping[str, RoomVersionRules] = MappingProxyType(
 )
 """Every version of the specification; "a recognised version" in the auth rules means these."""
 
-ROOM_VERSIONS: Mapping[str, RoomVersionRules] = MappingProxyType(
-    {rules.identifier: rules for rules in (V3, V4, V5, V6, V7, V8, V9, V10, V11, V12)}
-)
-"""The versions that this server can host and offers to its users.
-
-1 and 2 are not among them: their events refer to others with reference hashes, which we don't keep, and version 1 has a
-state resolution of its own.
-"""
+ROOM_VERSIONS: Mapping[str, RoomVersionRules] = SPECIFIED_ROOM_VERSIONS
+"""The versions that this server can host and offers to its users."""
 
 DEFAULT_ROOM_VERSION = "12"

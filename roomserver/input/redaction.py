@@ -43,7 +43,7 @@ def redacted_event(room: RoomInMemory, redaction: Event, target: RedactionTarget
 
     "the sender of the redaction event has a power level greater than or equal to the redact level", or it is the
     sender's own event. NOTSPEC: for others' redactions the specification compares servers only; among our own users
-    that would let everybody redact everybody.
+    that would let everybody redact everybody. Versions 1 and 2 compare servers in the auth rules, which hold too.
     """
     assert target is not None, "a redaction was prepared with its target"
     row, successor = target

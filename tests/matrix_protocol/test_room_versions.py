@@ -86,6 +86,5 @@ def test_state_resolution_by_version() -> None:
 def test_versions_are_complete_and_stable() -> None:
     assert list(SPECIFIED_ROOM_VERSIONS) == [str(number) for number in range(1, 13)]
     assert all(rules.identifier == version and rules.stable for version, rules in SPECIFIED_ROOM_VERSIONS.items())
-    assert set(ROOM_VERSIONS) <= set(SPECIFIED_ROOM_VERSIONS)
-    assert {"10", "11", "12"} <= set(ROOM_VERSIONS)
+    assert ROOM_VERSIONS == SPECIFIED_ROOM_VERSIONS
     assert DEFAULT_ROOM_VERSION in ROOM_VERSIONS

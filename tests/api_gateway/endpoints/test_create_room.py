@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from matrix_protocol.room_versions import DEFAULT_ROOM_VERSION
+from matrix_protocol.room_versions import DEFAULT_ROOM_VERSION, ROOM_VERSIONS
 from tests.in_process import Client, InProcessServer
 
 
@@ -33,7 +33,7 @@ async def test_preset_decides_the_first_state(
     assert state["m.room.member", alice.user_id]["membership"] == "join"
 
 
-@pytest.mark.parametrize("version", ["10", "11", "12"])
+@pytest.mark.parametrize("version", ROOM_VERSIONS)
 async def test_room_of_each_version_can_be_made(alice: Client, version: str) -> None:
     room_id = await alice.create_room(room_version=version)
     state = await state_of(alice, room_id)

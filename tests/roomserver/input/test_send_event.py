@@ -15,7 +15,7 @@ from roomserver.tables import EVENT_BY_CLIENT_TXN, ROOM_HEADS, STATE_DELTAS_BY_R
 from service_kit.rpc.pb.room_commands_pb2 import SendEvent
 from tests.roomserver.scene import ALICE, BOB, CAROL, Scene, gather
 
-VERSIONS = ("10", "11", "12")
+VERSIONS = ("3", "10", "11", "12")
 
 
 @pytest.mark.parametrize("version", ROOM_VERSIONS)
