@@ -6,6 +6,7 @@ from matrix_protocol.errors import Unavailable
 from roomserver.domain import RoomShardDomain
 from roomserver.queries.servicer import RoomQueryService
 from roomserver.state.cache import RoomBudget
+from roomserver.state.resolver_threads import ResolverThreads
 from roomserver.state.shard import Progress, Surroundings
 from service_kit import telemetry
 from service_kit.bus.interface import Bus
@@ -39,6 +40,7 @@ class RoomserverService:
     ) -> None:
         budget = RoomBudget(settings.in_memory_max_mib * 1024 * 1024)
         telemetry.ROOMS_IN_MEMORY.set_function(lambda: len(budget))
+        self._resolver_threads = ResolverThreads()
         self._commands = CommandClient(bus, shards, clock)
         self._surroundings = Surroundings(
             store=store,
@@ -47,6 +49,7 @@ class RoomserverService:
             budget=budget,
             stop_typing=self._stop_typing,
             progress_of=self._progress_of,
+            resolver_threads=self._resolver_threads,
             members_max=settings.members_max,
         )
         self.holder = ShardHolder(
@@ -73,6 +76,7 @@ class RoomserverService:
         await self.holder.drain()
 
     async def stop(self) -> None:
+        self._resolver_threads.close()
         await self.holder.stop()
 
     def _make_domain(self, shard: Shard) -> RoomShardDomain:

@@ -145,10 +145,9 @@ class CompactState:
         if len(self._deltas) > 3 * 2 * DELTAS_MAX:
             del self._deltas[: -3 * DELTAS_MAX]
 
-    def numbers(self) -> array[int]:
-        """The numbers of all events of the current state, by key ID. Costs the size of the state."""
-        numbers = self._numbers
-        return array("i", [numbers[slot] for slot in self._snapshot])
+    def arrays(self) -> tuple[array[int], array[int]]:
+        """The current state's slots by key ID, and numbers by slot: the very arrays, to be read at once."""
+        return self._snapshot, self._numbers
 
     def numbers_before(self, version: int) -> dict[int, int] | None:
         """What the state of an earlier version differs in from the current one; None if that lies too far back.

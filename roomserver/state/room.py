@@ -17,7 +17,7 @@ from matrix_protocol.history_visibility import history_visibility_of
 from matrix_protocol.room_versions import RoomVersionRules
 from matrix_protocol.state_resolution.columns import columns_from_bytes
 from roomserver.state.compact import CompactState
-from roomserver.tables import CurrentStateRow
+from roomserver.tables import BUCKET_EVENTS_MAX, CurrentStateRow
 from service_kit.rpc.pb.facts_pb2 import HistoryVisibility, RoomEventFact
 
 if TYPE_CHECKING:  # it needs numpy, which a server without forks never imports
@@ -156,6 +156,11 @@ class RoomInMemory:
             if event_id is not None:
                 hashes[event_id] = self.state.reference_hash(event_type, state_key)
         return {event_id: encode_base64(hashed) for event_id, hashed in hashes.items()}
+
+    @property
+    def timeline_buckets(self) -> int:
+        """How many buckets the timeline has."""
+        return -(-self.timeline_length // BUCKET_EVENTS_MAX)
 
     def client_json(self, event_type: str, state_key: str) -> bytes | None:
         """The current event of this key, if its type is one of `KEPT_TYPES`."""

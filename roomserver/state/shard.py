@@ -12,6 +12,7 @@ from roomserver.state.client_transactions import ClientTransactions
 from roomserver.state.compact import MEMBER
 from roomserver.state.loading import load_room
 from roomserver.state.recent import Recent, RecentContents
+from roomserver.state.resolver_threads import ResolverThreads
 from roomserver.state.room import KEPT_TYPES, RoomInMemory
 from roomserver.state.typing import StopTyping, TypingUsers
 from roomserver.tables import (
@@ -57,6 +58,7 @@ class Surroundings(NamedTuple):
     budget: RoomBudget
     stop_typing: StopTyping
     progress_of: Callable[[Shard], Progress]
+    resolver_threads: ResolverThreads
     members_max: int = 100_000
 
 
@@ -66,6 +68,7 @@ class OwnedShard:
     def __init__(self, shard: Shard, surroundings: Surroundings) -> None:
         self.shard = shard
         self.store = surroundings.store
+        self.clock = surroundings.clock
         self.hosted_servers = surroundings.hosted_servers
         self.members_max = surroundings.members_max
         self.rooms = ShardRooms(surroundings.budget, self._applied_position)
@@ -73,8 +76,10 @@ class OwnedShard:
         self.recent_contents = RecentContents()
         self.receipt_positions: Recent[ReceiptKey, int] = Recent(RECEIPTS_MAX)
         """Ledger positions of the events that receipts point to."""
+        self.resolver_threads = surroundings.resolver_threads
+        self.columns_lock = asyncio.Lock()
+        """Columns of one room at a time are loaded."""
         self.typing = TypingUsers(surroundings.clock, surroundings.stop_typing)
-        self._clock = surroundings.clock
         self._progress = surroundings.progress_of(shard)
         self._loading: dict[str, asyncio.Future[None]] = {}
 
@@ -96,13 +101,17 @@ class OwnedShard:
             return room
         loading = self._loading[room_id] = asyncio.get_running_loop().create_future()
         try:
-            room = await load_room(self.store, self._clock, room_id)
+            room = await load_room(self.store, self.clock, room_id)
             if room is not None:
                 self.rooms.add(room)
         finally:
             del self._loading[room_id]
             loading.set_result(None)
         return room
+
+    async def wait_applied(self, position: int) -> None:
+        """Until the tables hold everything through this position. Raises what the owner raises if it is no more."""
+        await self._progress.wait_applied(position)
 
     async def find_event(self, room_id: str, event_id: str) -> EventByIdRow | None:
         """Where the event stands, if it is one of this room."""
