@@ -158,6 +158,6 @@ async def _row_at(store: Store, row: CurrentStateRow, position: int) -> CurrentS
     event = None if found is None else await store.get(TIMELINE_BY_ROOM, (row.room_id, found.bucket, found.position))
     if event is None:
         return None
-    return row._replace(
-        event_id=entry.event_id, position=entry.position, membership=entry.membership, client_json=event.client_json
+    return CurrentStateRow(
+        *(row.room_id, row.type, row.state_key, entry.event_id, entry.position, entry.membership, event.client_json)
     )

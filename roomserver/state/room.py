@@ -55,7 +55,7 @@ KEPT_TYPES: Final = frozenset(
 _HEAD_BYTES = 1400
 
 _RESOLVABLE_EVENT_BYTES = 400
-"""A state event that `CompactRoom` was given after it was loaded; 185 to 330 over 100,000 joins, with one user each."""
+"""A state event that `CompactRoom` was given after it was loaded: 271 over 100,000 first joins, and room to spare."""
 
 
 class StateEvent:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -17,7 +19,8 @@ from matrix_protocol.room_versions import ROOM_VERSIONS
 from matrix_protocol.signatures import SigningKey, sign_json
 from matrix_protocol.state_resolution.compact import CompactRoom
 from matrix_protocol.state_resolution.resolver import ResolutionCancelled
-from roomserver.state import resolving
+from roomserver.input import rows
+from roomserver.state import resolvable, resolving
 from roomserver.state.compact import MEMBER
 from roomserver.state.forks import Fork, StateSet
 from roomserver.state.resolvable import load_resolvable
@@ -31,7 +34,7 @@ from roomserver.tables import (
     TIMELINE_BY_ROOM,
     StateColumnsRow,
 )
-from service_kit.store.interface import Put
+from service_kit.store.interface import Delete, Put
 from tests.roomserver.scene import ALICE, BOB, CAROL, Action, Scene
 
 pytestmark = pytest.mark.timeout(600)
@@ -74,11 +77,9 @@ class History:
 
 async def history_of(scene: Scene, room_id: str, version: str) -> History:
     await scene.settle()
-    rows = []
-    for bucket in range(2):
-        rows += await scene.store.scan(TIMELINE_BY_ROOM, (room_id, bucket), limit=1000)
+    timeline = await scene.store.scan(TIMELINE_BY_ROOM, (room_id, 0), limit=1000)
     rules = ROOM_VERSIONS[version]
-    events = [event_from_parts(row.client_json, row.federation_json, rules) for row in rows]
+    events = [event_from_parts(row.client_json, row.federation_json, rules) for row in timeline]
     return History(version, [event for event in events if event.state_key is not None])
 
 
@@ -149,6 +150,12 @@ async def stored_columns(scene: Scene, room_id: str) -> list[StateColumnsRow]:
     return await scene.store.scan(STATE_COLUMNS_BY_ROOM, (room_id, 0), limit=1000)
 
 
+async def all_columns(scene: Scene, room_id: str) -> list[StateColumnsRow]:
+    """Of small buckets."""
+    buckets = [await scene.store.scan(STATE_COLUMNS_BY_ROOM, (room_id, bucket), limit=1000) for bucket in range(20)]
+    return [row for bucket in buckets for row in bucket]
+
+
 @pytest.mark.parametrize("version", ROOM_VERSIONS)
 async def test_columns_are_those_of_a_room_that_has_all_events(scene: Scene, version: str) -> None:
     room_id = await a_room(scene, version)
@@ -169,6 +176,36 @@ async def test_owner_resolves_as_the_reference_does(scene: Scene, version: str) 
     for _ in range(12):
         changed += await check(scene, room_id, history, history.random_sets(generator)) != history.states[-1]
     assert changed > 6
+
+
+async def test_more_states_than_an_event_can_have_before_it_are_refused(scene: Scene) -> None:
+    room_id = await scene.create_room()
+    shard, room = await held(scene, room_id)
+    with pytest.raises(ValueError, match="at most 20"):
+        await resolving.resolve(shard, room, [StateSet(room.state.version)] * 21)
+
+
+async def test_plain_resolution_of_too_many_conflicts_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    room_id = await a_room(scene, "1")
+    shard, room = await held(scene, room_id)
+    state_sets = [StateSet(room.state.version), StateSet(10)]
+    monkeypatch.setattr(resolving, "PLAIN_CONFLICTS_MAX", 1)
+    with pytest.raises(Unavailable):
+        await resolving.resolve(shard, room, state_sets)
+    monkeypatch.undo()
+    await resolving.resolve(shard, room, state_sets)
+
+
+async def test_version_too_many_buckets_back_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    room_id = await scene.create_room()
+    await scene.fail_over()
+    shard, room = await held(scene, room_id)
+    room.timeline_length += 3000  # as if many messages had followed
+    monkeypatch.setattr(resolving, "BUCKETS_BACK_MAX", 3)
+    with pytest.raises(LookupError):
+        await resolving.resolve(shard, room, [StateSet(4)])
+    monkeypatch.undo()
+    assert (await resolving.resolve(shard, room, [StateSet(4)])).changes
 
 
 async def test_same_states_are_no_conflict(scene: Scene) -> None:
@@ -223,6 +260,21 @@ async def test_signatures_of_third_party_invites_are_looked_up(
     assert sorted(read) == sorted([invite, issued])  # the second time it is known
 
 
+@pytest.mark.parametrize("version", ["1", "6", "12"])
+async def test_each_resolution_is_of_the_state_at_its_beginning(scene: Scene, version: str) -> None:
+    """The room goes on while threads resolve."""
+    room_id = await a_room(scene, version, steps=30)
+    shard, room = await held(scene, room_id)
+    sets = [[StateSet(room.state.version - back), StateSet(8), StateSet(12 + back)] for back in range(12)]
+    resolving_all = [asyncio.ensure_future(resolving.resolve(shard, room, state_sets)) for state_sets in sets]
+    await much_happens(scene, room_id, Random(9), 60)
+    found = await asyncio.gather(*resolving_all)
+    history = await history_of(scene, room_id, version)
+    for state_sets, resolved in zip(sets, found, strict=True):
+        state = {**history.states[resolved.version], **resolved.changes}
+        assert {key: value for key, value in state.items() if value is not None} == history.resolved(state_sets)
+
+
 async def test_unknown_event_is_refused(scene: Scene) -> None:
     room_id = await scene.create_room()
     shard, room = await held(scene, room_id)
@@ -237,6 +289,7 @@ async def test_resolvable_room_grows_with_its_room_and_counts(scene: Scene) -> N
     before_bytes = room.memory_bytes()
     loaded = await load_resolvable(shard, room)
     assert room.memory_bytes() == before_bytes + loaded.nbytes()
+    assert scene.service._surroundings.budget.used_bytes == room.memory_bytes()
     await much_happens(scene, room_id, Random(2), 40)
     history = await history_of(scene, room_id, "11")
     assert await load_resolvable(shard, room) is loaded
@@ -279,10 +332,10 @@ async def test_numbers_stay_dense_when_the_owner_is_replaced_between_state_event
     await asyncio.gather(*sends)
     await former.stop()
     history = await history_of(scene, room_id, "12")
-    rows = await stored_columns(scene, room_id)
-    assert [row.number for row in rows] == list(range(len(history.events)))
+    stored = await stored_columns(scene, room_id)
+    assert [row.number for row in stored] == list(range(len(history.events)))
     whole = CompactRoom(history.rules)
-    assert [row.columns for row in rows] == [whole.add(event).to_bytes() for event in history.events.values()]
+    assert [row.columns for row in stored] == [whole.add(event).to_bytes() for event in history.events.values()]
     shard, room = await held(scene, room_id)
     assert is_same(await load_resolvable(shard, room), whole)
 
@@ -299,6 +352,45 @@ async def as_before_there_were_columns(scene: Scene, room_id: str) -> None:
     await scene.fail_over()
 
 
+async def test_gap_in_the_columns_is_filled(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older server may have owned the room for a while, between two newer ones; buckets have an end."""
+    for module in (resolvable, rows):
+        monkeypatch.setattr(module, "COLUMNS_BUCKET_EVENTS_MAX", 7)
+    room_id = await a_room(scene, "11", steps=60)
+    await scene.settle()
+    stored = await all_columns(scene, room_id)
+    count = len(stored)
+    assert count > 28
+    for number in range(10, 17):
+        await scene.store.write([Delete(STATE_COLUMNS_BY_ROOM, (room_id, number // 7, number))])
+    shard, room = await held(scene, room_id)
+    loaded = await load_resolvable(shard, room)
+    assert len(loaded) == count
+    assert await all_columns(scene, room_id) == stored
+
+
+@pytest.mark.slow
+def test_numpy_is_not_imported_before_a_room_forks() -> None:
+    """It takes memory that a server without forks has no use for."""
+    program = """
+import asyncio, sys
+from tests.roomserver.scene import ALICE, BOB, Scene
+
+async def main():
+    scene = await Scene.create()
+    room_id = await scene.create_room(preset="public_chat")
+    await scene.join(BOB, room_id)
+    await scene.send(BOB, room_id)
+    await scene.fail_over()
+    await scene.set_state(ALICE, room_id, "m.room.name", {"name": "N"})
+    await scene.close()
+    assert not {"numpy", "numba"} & set(sys.modules)
+
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
 @pytest.mark.parametrize("version", ["3", "11", "12"])
 async def test_rooms_of_older_servers_get_their_columns(version: str) -> None:
     scene = await Scene.create(atomic_tables=True)  # so that nothing is redone from the ledger
@@ -306,8 +398,8 @@ async def test_rooms_of_older_servers_get_their_columns(version: str) -> None:
     expected = await stored_columns(scene, room_id)
     await as_before_there_were_columns(scene, room_id)
     await much_happens(scene, room_id, Random(5), 20)
-    rows = await stored_columns(scene, room_id)
-    assert rows[0].number == len(expected)  # what is new has columns at once
+    stored = await stored_columns(scene, room_id)
+    assert stored[0].number == len(expected)  # what is new has columns at once
     history = await history_of(scene, room_id, version)
     await check(scene, room_id, history, [StateSet(len(history.states) - 1), StateSet(10), StateSet(20)])
     assert (await stored_columns(scene, room_id))[: len(expected)] == expected
