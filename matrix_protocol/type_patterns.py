@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from matrix_protocol.globs import matches_parts
+
 
 class TypeMatcher:
     """Types as a set, and patterns apart."""
@@ -21,18 +23,4 @@ class TypeMatcher:
         self._patterns = [pattern.split("*") for pattern in types if "*" in pattern]
 
     def matches(self, event_type: str) -> bool:
-        return event_type in self._names or any(_matches(event_type, parts) for parts in self._patterns)
-
-
-def _matches(text: str, parts: list[str]) -> bool:
-    """Whether the text is the parts in this order, with anything between them. Linear, whatever the pattern."""
-    first, *middle, last = parts
-    if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
-        return False
-    at, end = len(first), len(text) - len(last)
-    for part in middle:
-        found = text.find(part, at, end)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return True
+        return event_type in self._names or any(matches_parts(event_type, parts) for parts in self._patterns)

@@ -2,52 +2,106 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 
 from matrix_protocol.push_rules import KINDS, default_push_rules
 
 ALICE = "@alice:a.example"
 
+# As the specification defines them: (rule ID, enabled, conditions, actions).
+OVERRIDE: list[tuple[str, bool, list[dict[str, Any]], list[Any]]] = [
+    (".m.rule.master", False, [], []),
+    (".m.rule.suppress_notices", True, [{"kind": "event_match", "key": "content.msgtype", "pattern": "m.notice"}], []),
+    (
+        ".m.rule.invite_for_me",
+        True,
+        [
+            {"key": "type", "kind": "event_match", "pattern": "m.room.member"},
+            {"key": "content.membership", "kind": "event_match", "pattern": "invite"},
+            {"key": "state_key", "kind": "event_match", "pattern": ALICE},
+        ],
+        ["notify", {"set_tweak": "sound", "value": "default"}],
+    ),
+    (".m.rule.member_event", True, [{"key": "type", "kind": "event_match", "pattern": "m.room.member"}], []),
+    (
+        ".m.rule.is_user_mention",
+        True,
+        [{"kind": "event_property_contains", "key": "content.m\\.mentions.user_ids", "value": ALICE}],
+        ["notify", {"set_tweak": "sound", "value": "default"}, {"set_tweak": "highlight"}],
+    ),
+    (
+        ".m.rule.is_room_mention",
+        True,
+        [
+            {"kind": "event_property_is", "key": "content.m\\.mentions.room", "value": True},
+            {"kind": "sender_notification_permission", "key": "room"},
+        ],
+        ["notify", {"set_tweak": "highlight"}],
+    ),
+    (
+        ".m.rule.tombstone",
+        True,
+        [
+            {"kind": "event_match", "key": "type", "pattern": "m.room.tombstone"},
+            {"kind": "event_match", "key": "state_key", "pattern": ""},
+        ],
+        ["notify", {"set_tweak": "highlight"}],
+    ),
+    (".m.rule.reaction", True, [{"kind": "event_match", "key": "type", "pattern": "m.reaction"}], []),
+    (
+        ".m.rule.room.server_acl",
+        True,
+        [
+            {"kind": "event_match", "key": "type", "pattern": "m.room.server_acl"},
+            {"kind": "event_match", "key": "state_key", "pattern": ""},
+        ],
+        [],
+    ),
+    (
+        ".m.rule.suppress_edits",
+        True,
+        [{"kind": "event_property_is", "key": "content.m\\.relates_to.rel_type", "value": "m.replace"}],
+        [],
+    ),
+]
+UNDERRIDE: list[tuple[str, bool, list[dict[str, Any]], list[Any]]] = [
+    (
+        ".m.rule.call",
+        True,
+        [{"key": "type", "kind": "event_match", "pattern": "m.call.invite"}],
+        ["notify", {"set_tweak": "sound", "value": "ring"}],
+    ),
+    (
+        ".m.rule.encrypted_room_one_to_one",
+        True,
+        [
+            {"kind": "room_member_count", "is": "2"},
+            {"kind": "event_match", "key": "type", "pattern": "m.room.encrypted"},
+        ],
+        ["notify", {"set_tweak": "sound", "value": "default"}],
+    ),
+    (
+        ".m.rule.room_one_to_one",
+        True,
+        [{"kind": "room_member_count", "is": "2"}, {"kind": "event_match", "key": "type", "pattern": "m.room.message"}],
+        ["notify", {"set_tweak": "sound", "value": "default"}],
+    ),
+    (".m.rule.message", True, [{"kind": "event_match", "key": "type", "pattern": "m.room.message"}], ["notify"]),
+    (".m.rule.encrypted", True, [{"kind": "event_match", "key": "type", "pattern": "m.room.encrypted"}], ["notify"]),
+]
+
 
 def test_rules_are_those_of_the_specification_in_its_order() -> None:
     rules = default_push_rules(ALICE)["global"]
     assert tuple(rules) == KINDS
-    assert [rule["rule_id"] for rule in rules["override"]] == [
-        ".m.rule.master",
-        ".m.rule.suppress_notices",
-        ".m.rule.invite_for_me",
-        ".m.rule.member_event",
-        ".m.rule.is_user_mention",
-        ".m.rule.is_room_mention",
-        ".m.rule.tombstone",
-        ".m.rule.reaction",
-        ".m.rule.room.server_acl",
-        ".m.rule.suppress_edits",
-    ]
-    assert [rule["rule_id"] for rule in rules["underride"]] == [
-        ".m.rule.call",
-        ".m.rule.encrypted_room_one_to_one",
-        ".m.rule.room_one_to_one",
-        ".m.rule.message",
-        ".m.rule.encrypted",
-    ]
-
-
-def test_only_the_master_rule_is_off() -> None:
-    rules = default_push_rules(ALICE)["global"]
-    assert [rule["rule_id"] for kind in KINDS for rule in rules[kind] if not rule["enabled"]] == [".m.rule.master"]
-    assert all(rule["default"] for kind in KINDS for rule in rules[kind])
-
-
-def test_rules_about_the_user_name_them_and_paths_are_escaped() -> None:
-    override = {rule["rule_id"]: rule for rule in default_push_rules(ALICE)["global"]["override"]}
-    assert override[".m.rule.invite_for_me"]["conditions"][2]["pattern"] == ALICE
-    mention = override[".m.rule.is_user_mention"]["conditions"][0]
-    assert mention == {
-        "kind": "event_property_contains",
-        "key": "content.m\\.mentions.user_ids",
-        "value": ALICE,
-    }
+    assert rules["content"] == rules["room"] == rules["sender"] == []
+    for kind, expected in (("override", OVERRIDE), ("underride", UNDERRIDE)):
+        assert rules[kind] == [
+            {"rule_id": rule_id, "default": True, "enabled": enabled, "conditions": conditions, "actions": actions}
+            for rule_id, enabled, conditions, actions in expected
+        ]
 
 
 def test_one_users_rules_are_not_anothers() -> None:

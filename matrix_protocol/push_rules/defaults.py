@@ -10,13 +10,16 @@ from copy import deepcopy
 from typing import Any, Final
 
 from matrix_protocol.json_types import JsonObject
+from matrix_protocol.push_rules.actions import NOTIFY
 
 PUSH_RULES: Final = "m.push_rules"
 """The type of the account data in which a user's rules are told."""
 
 KINDS: Final = ("override", "content", "room", "sender", "underride")
 
-NOTIFY: Final = "notify"
+MASTER: Final = ".m.rule.master"
+"""It "has always a higher priority than any other rule"."""
+
 HIGHLIGHT: Final = {"set_tweak": "highlight"}
 
 
@@ -54,7 +57,7 @@ def default_push_rules(user_id: str) -> JsonObject:
 def _override_rules(user_id: str) -> list[JsonObject]:
     """In the order of their priority, the highest first."""
     return [
-        _rule(".m.rule.master", [], enabled=False),
+        _rule(MASTER, [], enabled=False),
         _rule(".m.rule.suppress_notices", [_match("content.msgtype", "m.notice")]),
         _rule(
             ".m.rule.invite_for_me",
