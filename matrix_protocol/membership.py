@@ -64,3 +64,46 @@ _DEPARTURES = {
     KNOCK: (MembershipChange.RETRACT_KNOCK, MembershipChange.DENY_KNOCK),
     BAN: (MembershipChange.UNBAN, MembershipChange.UNBAN),
 }
+
+
+def level_needed(change: MembershipChange) -> str | None:
+    """The name in the power levels ("invite", "kick", "ban") of what the sender needs; None: no level, but see below.
+
+    Kicks, bans and unbans need a level above the target's as well; joins and knocks are for the join rules to allow.
+    """
+    return _LEVELS_NEEDED.get(change)
+
+
+def is_possible(previous: str, membership: str, *, by_target: bool) -> bool:
+    """Whether a membership can change so at all, whatever the power levels and the join rules.
+
+    The auth rules for `m.room.member`, without what they say about levels and join rules:
+
+        by the target    join     from invite, join, leave, knock (not from ban)
+                         knock    from leave, knock (not from ban, invite, join)
+                         leave    from invite, join, knock
+        by others        invite   from leave, invite, knock (not from join, ban)
+                         leave    from any: kick, withdrawal, denial, unban
+                         ban      from any
+    """
+    return previous in (_BY_TARGET if by_target else _BY_OTHERS).get(membership, frozenset())
+
+
+_LEVELS_NEEDED = {
+    MembershipChange.INVITE: "invite",
+    MembershipChange.KICK: "kick",
+    MembershipChange.WITHDRAW_INVITE: "kick",
+    MembershipChange.DENY_KNOCK: "kick",
+    MembershipChange.BAN: "ban",
+    MembershipChange.UNBAN: "ban",
+}
+_BY_TARGET = {
+    JOIN: frozenset({INVITE, JOIN, LEAVE, KNOCK}),
+    KNOCK: frozenset({LEAVE, KNOCK}),
+    LEAVE: frozenset({INVITE, JOIN, KNOCK}),
+}
+_BY_OTHERS = {
+    INVITE: frozenset({LEAVE, INVITE, KNOCK}),
+    LEAVE: MEMBERSHIPS,
+    BAN: MEMBERSHIPS,
+}

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from matrix_protocol.membership import MembershipChange, membership_change, membership_of
+from matrix_protocol.membership import (
+    MEMBERSHIPS,
+    MembershipChange,
+    is_possible,
+    level_needed,
+    membership_change,
+    membership_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,3 +43,39 @@ def test_content_without_membership_means_leave() -> None:
         "leave",
         "ban",
     ]
+
+
+@pytest.mark.parametrize(
+    ("membership", "by_target", "possible_from"),
+    [
+        ("join", True, "invite join knock leave"),
+        ("join", False, ""),
+        ("invite", True, ""),
+        ("invite", False, "invite knock leave"),
+        ("knock", True, "knock leave"),
+        ("knock", False, ""),
+        ("leave", True, "invite join knock"),
+        ("leave", False, "ban invite join knock leave"),
+        ("ban", True, ""),
+        ("ban", False, "ban invite join knock leave"),
+        ("unheard-of", True, ""),
+    ],
+)
+def test_changes_that_can_be(membership: str, by_target: bool, possible_from: str) -> None:
+    found = {previous for previous in MEMBERSHIPS if is_possible(previous, membership, by_target=by_target)}
+    assert found == set(possible_from.split())
+
+
+def test_others_need_a_level_for_what_they_do_to_a_user() -> None:
+    needed = {change: level_needed(change) for change in MembershipChange}
+    assert needed[MembershipChange.INVITE] == "invite"
+    assert {change for change, level in needed.items() if level == "kick"} == {
+        MembershipChange.KICK,
+        MembershipChange.WITHDRAW_INVITE,
+        MembershipChange.DENY_KNOCK,
+    }
+    assert {change for change, level in needed.items() if level == "ban"} == {
+        MembershipChange.BAN,
+        MembershipChange.UNBAN,
+    }
+    assert needed[MembershipChange.JOIN] is needed[MembershipChange.LEAVE] is None
