@@ -33,6 +33,8 @@ CONDITIONS_MAX: Final = 32
 ACTIONS_MAX: Final = 16
 RULE_BYTES_MAX: Final = 4096
 """Of one rule's JSON."""
+RULES_BYTES_MAX: Final = 262_144
+"""Of all the user's rules as JSON; clients get the whole of it with each change, and it is kept compiled."""
 
 
 def find_rule(content: Mapping[str, Any], kind: str, rule_id: str) -> JsonObject:
@@ -71,7 +73,7 @@ def put_rule(
         # "it should be added as the most important user defined rule among rules of the same kind."
         at = 1 if rules and rules[0].get("rule_id") == MASTER else 0
     rules.insert(at, rule)
-    return _with_rules(content, kind, rules)
+    return _checked_size(_with_rules(content, kind, rules), rule)
 
 
 def delete_rule(content: Mapping[str, Any], kind: str, rule_id: str) -> JsonObject:
@@ -141,7 +143,6 @@ def _new_rule(kind: str, rule_id: str, body: Mapping[str, Any]) -> JsonObject:
     elif kind in ("override", "underride"):
         rule["conditions"] = _checked_conditions(body.get("conditions", []))
     rule["actions"] = _checked_actions(body["actions"])
-    _check_size(rule)
     return rule
 
 
@@ -165,11 +166,6 @@ def _checked_actions(actions: object) -> list[Any]:
         if not is_tweak and action != NOTIFY and not (isinstance(action, str) and action in HISTORICAL_ACTIONS):
             raise InvalidParam("An action must be `notify`, or an object with `set_tweak`")
     return without_historical_actions(actions)
-
-
-def _check_size(rule: JsonObject) -> None:
-    if len(orjson.dumps(rule)) > RULE_BYTES_MAX:
-        raise TooLarge(f"A push rule may have {RULE_BYTES_MAX} bytes")
 
 
 def _rules(content: Mapping[str, Any], kind: str) -> list[JsonObject]:
@@ -211,8 +207,15 @@ def _with_changed_rule(content: Mapping[str, Any], kind: str, rule_id: str, chan
     rules = _rules(content, kind)
     at = _index(rules, rule_id)
     rules[at] = {**rules[at], **change}
-    _check_size(rules[at])
-    return _with_rules(content, kind, rules)
+    return _checked_size(_with_rules(content, kind, rules), rules[at])
+
+
+def _checked_size(content: JsonObject, changed_rule: JsonObject) -> JsonObject:
+    if len(orjson.dumps(changed_rule)) > RULE_BYTES_MAX:
+        raise TooLarge(f"A push rule may have {RULE_BYTES_MAX} bytes")
+    if len(orjson.dumps(content)) > RULES_BYTES_MAX:
+        raise TooLarge(f"The push rules of a user may have {RULES_BYTES_MAX} bytes")
+    return content
 
 
 def _with_rules(content: Mapping[str, Any], kind: str, rules: list[JsonObject]) -> JsonObject:

@@ -12,6 +12,7 @@ from matrix_protocol.membership import (
     membership_change,
     membership_of,
 )
+from tests.factories import Room, user
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,23 @@ def test_others_need_a_level_for_what_they_do_to_a_user() -> None:
         MembershipChange.UNBAN,
     }
     assert needed[MembershipChange.JOIN] is needed[MembershipChange.LEAVE] is None
+
+
+@pytest.mark.parametrize("by_target", [True, False])
+@pytest.mark.parametrize("membership", sorted(MEMBERSHIPS))
+@pytest.mark.parametrize("previous", sorted(MEMBERSHIPS))
+def test_auth_rules_allow_what_can_be_to_the_creator_and_the_target(
+    previous: str, membership: str, by_target: bool
+) -> None:
+    creator, target = user("alice"), user("bob")
+    room = Room(creator, "11", join_rule="knock")
+    if previous == "knock":
+        room.knock(target)
+    elif previous == "join":
+        room.invite(creator, target).join(target)
+    elif previous != "leave":
+        room.member(creator, target, previous)
+    room.join_rule(creator, "knock" if membership == "knock" else "public")
+    sender = target if by_target else creator
+    event = room.build(sender, "m.room.member", {"membership": membership}, state_key=target.id)
+    assert (room.verdict(event) is None) is is_possible(previous, membership, by_target=by_target)

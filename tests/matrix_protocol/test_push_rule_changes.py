@@ -21,7 +21,7 @@ from matrix_protocol.push_rules import (
     set_enabled,
     with_predefined_rules,
 )
-from matrix_protocol.push_rules.changes import ACTIONS_MAX, CONDITIONS_MAX, USER_RULES_MAX
+from matrix_protocol.push_rules.changes import ACTIONS_MAX, CONDITIONS_MAX, RULES_BYTES_MAX, USER_RULES_MAX
 
 ALICE = "@alice:a.example"
 DEFAULTS = default_push_rules(ALICE)
@@ -127,6 +127,19 @@ def test_number_of_rules_is_limited_but_replacing_goes_on() -> None:
     with pytest.raises(TooLarge):
         put_rule(content, "override", "x", NOTIFY)
     assert find_rule(put_rule(content, "sender", "@u7:a.example", NOTIFY), "sender", "@u7:a.example")["actions"]
+
+
+def test_size_of_all_rules_is_limited_but_they_can_be_deleted() -> None:
+    content = deepcopy(DEFAULTS)
+    content["global"]["content"] = [
+        {"rule_id": f"{number}", "default": False, "enabled": True, "pattern": "x" * 1000, "actions": []}
+        for number in range(RULES_BYTES_MAX // 1000)
+    ]
+    with pytest.raises(TooLarge):
+        put_rule(content, "room", "!r:a.example", NOTIFY)
+    for number in range(50):
+        content = delete_rule(content, "content", f"{number}")
+    put_rule(content, "room", "!r:a.example", NOTIFY)
 
 
 def test_predefined_rules_can_be_changed_but_not_deleted() -> None:
