@@ -243,7 +243,7 @@ def test_display_name_is_looked_for_as_words_not_as_a_pattern() -> None:
         None,
         {"kind": "event_match", "key": "type"},
         {"kind": "event_match", "pattern": "*"},
-        {"kind": "event_match", "key": "type", "pattern": "*" * 1025},
+        {"kind": "event_match", "key": "type", "pattern": "*" * 257},
         {"kind": "event_property_is", "key": "content"},
         {"kind": "event_property_is", "key": "content.x", "value": 1.5},
         {"kind": "event_property_contains", "key": "content.x", "value": []},
