@@ -290,6 +290,8 @@ HAND_OVER_SECONDS = Histogram(
 )
 FACTS_COMMITTED = Counter("plexus_facts_committed", "Facts appended to ledgers.", ["kind"])
 COMMIT_SECONDS = Histogram("plexus_commit_seconds", "One append of a batch to a ledger.", ["kind"], buckets=_SECONDS)
+FACT_MESSAGES_RECEIVED = Counter("plexus_fact_messages_received", "Messages of shard owners to this consumer of facts.")
+FACTS_RECEIVED = Counter("plexus_facts_received", "Facts in these messages; the others are heartbeats.")
 FACT_GAPS_REPAIRED = Counter("plexus_fact_gaps_repaired", "Gaps in facts that were read from the ledger.", ["kind"])
 BUS_MESSAGES_DROPPED = Counter("plexus_bus_messages_dropped", "Messages dropped because their consumer was too slow.")
 ROOMS_IN_MEMORY = Gauge("plexus_rooms_in_memory", "Rooms that this process holds in memory.")

@@ -13,6 +13,7 @@ import logging
 
 from google.protobuf.message import DecodeError
 
+from service_kit import telemetry
 from service_kit.bus import streams
 from service_kit.bus.interface import Bus, Message, Subscription
 from service_kit.clock import Clock
@@ -153,6 +154,9 @@ class FactFollower:
         except DecodeError:
             _logger.warning("an unreadable message came to %s", self._consumer)
             return
+        telemetry.FACT_MESSAGES_RECEIVED.inc()
+        if facts := sum([len(delivery.facts) for delivery in deliveries]):
+            telemetry.FACTS_RECEIVED.inc(facts)
         for delivery in deliveries:
             feed = self._feeds.get(delivery.shard)
             if feed is not None:
