@@ -41,7 +41,7 @@ SEND_ROOMS = 64
 SENDERS = 16
 LISTENERS = 96
 LISTENERS_A_ROOM = 24
-MESSAGES_PER_S = 8
+MESSAGES_PER_S = 40
 FACTS_METRIC = "plexus_facts_received_total"
 OURS = ("api_gateway", "sync_api", "roomserver", "userserver")
 
