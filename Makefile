@@ -6,6 +6,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV := .venv
 BIN := $(VENV)/bin
 DATA_DIR ?= plexus-data
+SCENARIO ?= steady_chat
+LOAD ?=
 PACKAGES := matrix_protocol service_kit roomserver userserver api_gateway sync_api homeserver
 PROTOS := $(wildcard proto/service_kit/rpc/pb/*.proto)
 GENERATED := service_kit/rpc/pb
@@ -18,7 +20,7 @@ SYNAPSE_VENV := .venv-synapse
 SYNAPSE_STAMP := $(SYNAPSE_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench bench-peers proto proto-check docs docs-check lock ci clean
+.PHONY: help setup run test check format bench bench-peers bench-scaling load proto proto-check docs docs-check lock ci clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +74,12 @@ bench: $(DEV_STAMP)  ## CPU for each operation, over all processes of the server
 
 bench-peers: $(DEV_STAMP) $(SYNAPSE_STAMP)  ## the same beside Synapse, with the ratios
 	$(BIN)/python -m loadtests.bench --synapse-python $(SYNAPSE_VENV)/bin/python
+
+bench-scaling: $(DEV_STAMP)  ## CPU a send and a delivery with 1, 2, 4 and 8 workers
+	$(BIN)/python -m loadtests.scaling
+
+load: $(DEV_STAMP)  ## a Locust scenario with real long polls; SCENARIO= one of docs/load-tests.md, LOAD= its options
+	$(BIN)/python -m loadtests.locustfiles.run $(SCENARIO) $(LOAD)
 
 $(SYNAPSE_STAMP): requirements/synapse.txt
 	"$(PYTHON)" -m venv $(SYNAPSE_VENV)

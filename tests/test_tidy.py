@@ -120,7 +120,18 @@ def test_no_file_speaks_of_one_machine_or_registry() -> None:
 
 def test_test_folders_mirror_the_packages() -> None:
     known = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    others = {"contracts", "end_to_end", "factories", "fixtures", "simulation", "spec"}
+    others = {
+        "cluster",
+        "contracts",
+        "deploy",
+        "end_to_end",
+        "factories",
+        "fixtures",
+        "fuzz",
+        "loadtests",
+        "simulation",
+        "spec",
+    }
     folders = {
         path.relative_to(ROOT).parts[1] for path in tracked_files() if path.relative_to(ROOT).parts[0] == "tests"
     }
