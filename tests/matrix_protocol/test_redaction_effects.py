@@ -24,7 +24,7 @@ LEVELS = PowerLevels(DEFAULT_LEVELS, {MOD: 50}, {}, {})
 APPLIES, WAITS, NEVER = RedactionVerdict.APPLIES, RedactionVerdict.WAITS, RedactionVerdict.NEVER
 
 
-@pytest.mark.parametrize("rules", SPECIFIED_ROOM_VERSIONS.values(), ids=str)
+@pytest.mark.parametrize("rules", SPECIFIED_ROOM_VERSIONS.values(), ids=list(SPECIFIED_ROOM_VERSIONS))
 def test_redaction_needs_the_level_or_the_same_server_since_version_3(rules: RoomVersionRules) -> None:
     by_auth_rules = rules.authorization.special_case_redactions
     assert by_auth_rules is (rules.identifier in ("1", "2"))
@@ -34,13 +34,13 @@ def test_redaction_needs_the_level_or_the_same_server_since_version_3(rules: Roo
     assert redaction_verdict(ROOM, USER, of_mod, LEVELS, rules) is (APPLIES if by_auth_rules else NEVER)
 
 
-@pytest.mark.parametrize("rules", SPECIFIED_ROOM_VERSIONS.values(), ids=str)
+@pytest.mark.parametrize("rules", SPECIFIED_ROOM_VERSIONS.values(), ids=list(SPECIFIED_ROOM_VERSIONS))
 def test_event_of_another_room_or_a_rejected_one_is_never_redacted(rules: RoomVersionRules) -> None:
     assert redaction_verdict(ROOM, MOD, RedactionTarget("!other:a.example", MOD), LEVELS, rules) is NEVER
     assert redaction_verdict(ROOM, MOD, RedactionTarget(ROOM, MOD, is_rejected=True), LEVELS, rules) is NEVER
 
 
-@pytest.mark.parametrize("rules", SPECIFIED_ROOM_VERSIONS.values(), ids=str)
+@pytest.mark.parametrize("rules", SPECIFIED_ROOM_VERSIONS.values(), ids=list(SPECIFIED_ROOM_VERSIONS))
 def test_redaction_is_hidden_until_its_target_is_known_since_version_3(rules: RoomVersionRules) -> None:
     assert redaction_verdict(ROOM, MOD, None, LEVELS, rules) is WAITS
     assert is_shown_to_clients(WAITS, rules) is (rules.identifier in ("1", "2"))
