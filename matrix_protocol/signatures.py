@@ -18,7 +18,7 @@ from matrix_protocol.json_types import JsonObject
 
 ALGORITHM = "ed25519"
 _SEED_BYTES = 32
-_VERIFY_KEY_BYTES = 32
+VERIFY_KEY_BYTES = 32
 
 
 class SigningKey:
@@ -149,7 +149,7 @@ def verify_signed_bytes(
 def is_valid_signature(message: bytes, signature: object, verify_key: bytes) -> bool:
     """Is this (untrusted) base64 text an ed25519 signature of the message?"""
     # "4. Decodes the base64 encoded signature bytes. If base64 decoding fails then the check fails."
-    if not isinstance(signature, str) or len(verify_key) != _VERIFY_KEY_BYTES:
+    if not isinstance(signature, str) or len(verify_key) != VERIFY_KEY_BYTES:
         return False
     try:
         decoded = decode_base64(signature)

@@ -8,13 +8,20 @@ from hypothesis import strategies as st
 
 from matrix_protocol.errors import InvalidParam
 from matrix_protocol.identifiers import (
+    UserId,
     exceeds_bytes,
+    is_compliant_user_id,
     is_valid_event_id,
+    is_valid_key_id,
+    is_valid_namespaced_id,
     is_valid_new_localpart,
+    is_valid_opaque_id,
     is_valid_room_alias,
     is_valid_room_id,
     is_valid_server_name,
     is_valid_user_id,
+    mapped_localpart,
+    parse_mxc_uri,
     parse_user_id,
     server_name_of,
 )
@@ -126,3 +133,90 @@ def test_room_alias(alias: str, valid: bool) -> None:
 @given(st.text(), st.integers(0, 40))
 def test_exceeds_bytes_counts_utf_8(text: str, limit: int) -> None:
     assert exceeds_bytes(text, limit) is (len(text.encode()) > limit)
+
+
+@pytest.mark.parametrize(
+    ("user_id", "compliant"),
+    [("@a:b", True), ("@A/=!:b", True), ("@:b", False), ("@a b:b", False), ("@é:b", False), ("a:b", False)],
+)
+def test_users_outside_of_events_are_shown_only_if_compliant(user_id: str, compliant: bool) -> None:
+    assert is_compliant_user_id(user_id) is compliant
+
+
+@pytest.mark.parametrize(
+    ("name", "localpart"), [("Alice", "alice"), ("#", "=23"), ("á", "=c3=a1"), ("a=b", "a=3db"), ("x/y+z", "x/y+z")]
+)
+def test_any_name_is_mapped_to_a_localpart_as_the_specification_suggests(name: str, localpart: str) -> None:
+    assert mapped_localpart(name) == localpart
+
+
+@given(st.text(min_size=1))
+def test_mapped_localparts_keep_the_current_grammar(name: str) -> None:
+    assert is_valid_new_localpart(mapped_localpart(name))
+
+
+@pytest.mark.parametrize(
+    ("text", "opaque", "namespaced"),
+    [
+        ("m.login.password", True, True),
+        ("com.example-x_1", True, True),
+        ("A~b", True, False),
+        ("1a", True, False),
+        ("a" * 255, True, True),
+        ("a" * 256, False, False),
+        ("", False, False),
+        ("a b", False, False),
+        ("ä", False, False),
+        ("a\n", False, False),
+    ],
+)
+def test_opaque_and_namespaced_identifiers(text: str, opaque: bool, namespaced: bool) -> None:
+    assert is_valid_opaque_id(text) is opaque
+    assert is_valid_namespaced_id(text) is namespaced
+
+
+@pytest.mark.parametrize(
+    ("key_id", "valid"),
+    [("ed25519:a_1", True), ("ed25519:", False), ("ed25519", False), ("ed25519:a-b", False), (":a", False)],
+)
+def test_key_id(key_id: str, valid: bool) -> None:
+    assert is_valid_key_id(key_id) is valid
+
+
+def test_media_uri_has_two_parts() -> None:
+    uri = parse_mxc_uri("mxc://a.example:8448/Ab_-1")
+    assert uri == ("a.example:8448", "Ab_-1")
+    assert str(uri) == "mxc://a.example:8448/Ab_-1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "mxc://", "mxc://a.example", "mxc://a.example/", "http://a.example/x", "mxc://a_b/x", "mxc://a/x/y",
+     "mxc://127.0.0.1/../../../some_service/etc/passwd", "mxc://a/%2e", "mxc://a/" + "x" * 256],
+)  # fmt: skip
+def test_malformed_media_uri_is_refused(text: str) -> None:
+    with pytest.raises(InvalidParam):
+        parse_mxc_uri(text)
+
+
+def parts(sigil: str) -> st.SearchStrategy[tuple[str, str]]:
+    """Localparts of the historical grammar, and server names."""
+    localparts = st.text(st.characters(codec="utf-8", exclude_characters=":\0"), max_size=40)
+    hosts = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,6}){0,2}(:[0-9]{1,5})?", fullmatch=True)
+    return st.tuples(localparts, hosts)
+
+
+@given(parts("@"))
+def test_user_id_is_formatted_and_parsed_again(both: tuple[str, str]) -> None:
+    assert parse_user_id(str(UserId(*both))) == both
+
+
+@given(st.text())
+def test_any_text_is_a_user_id_or_refused_as_an_invalid_parameter(text: str) -> None:
+    for candidate in (text, "@" + text, "@a:" + text):
+        try:
+            parsed = parse_user_id(candidate)
+        except InvalidParam:
+            assert not is_valid_user_id(candidate)
+        else:
+            assert str(parsed) == candidate
