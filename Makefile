@@ -13,6 +13,7 @@ PROTOS := $(wildcard proto/service_kit/rpc/pb/*.proto)
 GENERATED := service_kit/rpc/pb
 # Cores of a small machine: more workers than two only get in each other's way.
 TEST_WORKERS ?= 2
+FUZZ_SECONDS ?= 40
 
 RUNTIME_STAMP := $(VENV)/.installed-runtime
 DEV_STAMP := $(VENV)/.installed-dev
@@ -20,7 +21,7 @@ SYNAPSE_VENV := .venv-synapse
 SYNAPSE_STAMP := $(SYNAPSE_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench bench-peers bench-scaling load proto proto-check docs docs-check lock ci clean
+.PHONY: help setup run test fuzz check format bench bench-peers bench-scaling load proto proto-check docs docs-check lock ci clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +54,9 @@ run: $(RUNTIME_STAMP)  ## start a server for development (open registration, loo
 
 test: $(DEV_STAMP)  ## run all tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+
+fuzz: $(DEV_STAMP)  ## fuzz what reads bytes from outside, FUZZ_SECONDS for each target
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 check: $(DEV_STAMP) proto-check docs-check  ## format, lint, types, import rules, generated files, tidiness
 	$(BIN)/ruff format --check .

@@ -128,6 +128,7 @@ def test_test_folders_mirror_the_packages() -> None:
         "factories",
         "fixtures",
         "fuzz",
+        "fuzz",
         "loadtests",
         "simulation",
         "spec",

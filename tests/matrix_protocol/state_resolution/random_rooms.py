@@ -128,8 +128,10 @@ class RandomRoom:
         if self.rules.event_format.event_id is EventIdFormat.CHOSEN_BY_SERVER:
             opaque = "".join(self.random.choices("aé𝄞z", k=self.random.randrange(1, 30)))
             return f"${opaque}{len(self.events)}:{self.random.choice(SERVERS)}"
-        # Alike for long, so that ties go to the last characters.
-        return "$" + "a" * 38 + "".join(self.random.choices(_ID_CHARACTERS, k=5))
+        while True:  # alike for long, so that ties go to the last characters
+            event_id = "$" + "a" * 38 + "".join(self.random.choices(_ID_CHARACTERS, k=5))
+            if event_id not in self.events:
+                return event_id
 
     # What somebody might wish to send --------------------------------------------------------------------------------
 
