@@ -20,10 +20,11 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from matrix_protocol.event_auth import StateKey
 from matrix_protocol.events.format import Event
 from matrix_protocol.room_versions import RoomVersionRules, StateResolutionAlgorithm
+from matrix_protocol.state_resolution import rules as choices
 from matrix_protocol.state_resolution import v1, v2
-from matrix_protocol.state_resolution.rules import V2_RULES
+from matrix_protocol.state_resolution.rules import V2_RULES, RoomTooLarge
 
-__all__ = ["StateMap", "current_state", "resolve", "state_after_event"]
+__all__ = ["RoomTooLarge", "StateMap", "current_state", "resolve", "state_after_event"]
 
 StateMap = Mapping[StateKey, str]
 """(event type, state key) -> event ID"""
@@ -37,8 +38,11 @@ def resolve(
 ) -> dict[StateKey, str]:
     """The *resolution* of a set of states, all at once: resolve(resolve(A, B), C) is not resolve(A, B, C).
 
-    `events` must have the events of the states and of their auth chains; what it lacks is passed over.
+    `events` must have the events of the states and of their auth chains; what it lacks is passed over. Raises
+    RoomTooLarge for more events than `rules.EVENTS_MAX`.
     """
+    if len(events) > choices.EVENTS_MAX:
+        raise RoomTooLarge(f"a resolution over {len(events)} events")
     distinct = list({frozenset(state.items()): state for state in state_sets}.values())
     if len(distinct) < 2:
         return dict(distinct[0]) if distinct else {}

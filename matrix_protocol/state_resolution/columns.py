@@ -6,10 +6,12 @@ kernels know no room version. Needs no numpy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from matrix_protocol.event_auth import AuthEvent, Rejection, StateKey
 from matrix_protocol.event_auth.auth_events import third_party_invite_token
@@ -42,32 +44,38 @@ _CREATE_CONTENT = ("additional_creators", "creator", "m.federate")
 
 assert INFINITE_POWER_LEVEL == layout.INFINITE_LEVEL
 
+_Number = Annotated[int, Meta(ge=0, lt=layout.EVENTS_MAX)]
+_Level = Annotated[int, Meta(ge=-layout.INFINITE_LEVEL, le=layout.INFINITE_LEVEL)]
+_NamedLevels = Annotated[
+    list[_Level | None], Meta(min_length=len(layout.NAMED_LEVELS), max_length=len(layout.NAMED_LEVELS))
+]
+
 
 class LevelsColumns(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The levels of a power-levels event that can be read as such; `named` are those of `layout.NAMED_LEVELS`."""
 
-    named: list[int | None]
-    users: dict[str, int]
-    events: dict[str, int]
-    notifications: dict[str, int]
+    named: _NamedLevels
+    users: dict[str, _Level]
+    events: dict[str, _Level]
+    notifications: dict[str, _Level]
 
 
 class EventColumns(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One state event. The auth events are named by their numbers: the places in which the room got its events."""
 
-    number: int
+    number: _Number
     event_id: str
     type: str
     state_key: str
     sender: str
-    timestamp: int
-    kind: int
-    membership: int
-    join_rule: int
-    flags: int
-    auth_numbers: tuple[int, ...]
-    power_levels_number: int
-    sender_level: int
+    timestamp: Annotated[int, Meta(ge=-layout.TIMESTAMP_MAX - 1, le=layout.TIMESTAMP_MAX)]
+    kind: Annotated[int, Meta(ge=layout.OTHER, le=layout.THIRD_PARTY_INVITE)]
+    membership: Annotated[int, Meta(ge=layout.LEAVE, le=layout.UNKNOWN)]
+    join_rule: Annotated[int, Meta(ge=layout.BY_INVITATION, le=layout.NOBODY)]
+    flags: Annotated[int, Meta(ge=0, le=layout.FLAGS_MAX)]
+    auth_numbers: Annotated[tuple[_Number, ...], Meta(max_length=layout.AUTH_EVENTS_MAX)]
+    power_levels_number: Annotated[int, Meta(ge=layout.NOTHING, lt=layout.EVENTS_MAX)]
+    sender_level: _Level
     other: str | None
     """Join: the user who authorised it. Invite: the token of the third-party invite."""
     levels: LevelsColumns | None
@@ -82,8 +90,33 @@ _DECODER = msgspec.msgpack.Decoder(EventColumns)
 
 
 def columns_from_bytes(stored: bytes) -> EventColumns:
-    """Raises ValueError if these are none."""
+    """Raises ValueError if these are none: every number is within its bounds, but may not fit into the room."""
     return _DECODER.decode(stored)
+
+
+def strings_of(columns: EventColumns) -> Iterator[str]:
+    """All strings that are numbered."""
+    yield from (columns.type, columns.state_key, columns.sender, columns.other or "")
+    if columns.levels is not None:
+        yield from chain(columns.levels.users, columns.levels.events, columns.levels.notifications)
+
+
+def reason_against(columns: EventColumns, number: int) -> str | None:
+    """Why these columns cannot be those of the room's event with this number; None: they can."""
+    kind, auth_numbers = columns.kind, columns.auth_numbers
+    if columns.number != number:
+        return f"is number {columns.number} of its room, and not {number}"
+    if (kind == layout.CREATE) is not (number == 0):
+        return "is a second create event" if number else "is no create event, which comes first"
+    if kind != _KINDS.get(columns.type, layout.OTHER):
+        return f"is no event of kind {kind}"
+    if (columns.levels is not None) is not (kind == layout.POWER_LEVELS):
+        return "has levels of another kind of event"
+    if auth_numbers and (max(auth_numbers) >= number or min(auth_numbers) < 0):
+        return "has an auth event that comes after it"
+    if columns.power_levels_number != layout.NOTHING and columns.power_levels_number not in auth_numbers:
+        return "follows power levels that are no auth event of it"
+    return None
 
 
 class CreateEvent(NamedTuple):

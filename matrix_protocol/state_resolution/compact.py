@@ -32,8 +32,11 @@ from matrix_protocol.state_resolution.columns import (
     columns_from_bytes,
     columns_of,
     create_event_of,
+    reason_against,
+    strings_of,
 )
-from matrix_protocol.state_resolution.growing import EventIdTable, Rows, StringTable
+from matrix_protocol.state_resolution.growing import EventIdTable, Rows, StringTable, is_text
+from matrix_protocol.state_resolution.rules import RoomTooLarge
 
 Snapshot = NDArray[np.int32]
 Delta = Mapping[int, int]
@@ -109,25 +112,41 @@ class CompactRoom:
         """A state event that is in an auth chain or a state. Its auth events are there already.
 
         `rejected`: by the state before it (an event that fails against its auth events is in no state and no auth
-        chain). Raises UnknownAuthEvent, and ValueError for an event that cannot be in this room.
+        chain). Raises UnknownAuthEvent, and ValueError for an event that cannot be in this room; the room is as before.
         """
-        if event.state_key is None:
-            raise ValueError(f"{event.event_id} is no state event")
-        if event.type == "m.room.create":
-            self._create_event = self._first_create_event(event)
-        auth_numbers = tuple(dict.fromkeys(map(self.event_ids.find, event.auth_event_ids)))
+        if event.type == "m.room.create" and not len(self):
+            self._create_event = CreateEvent(event.event_id, event.sender, event.state_key, event.content)
+        auth_numbers = tuple(map(self.event_ids.find, event.auth_event_ids))
         if layout.NOTHING in auth_numbers:
-            raise UnknownAuthEvent(f"an auth event of {event.event_id} is missing")
-        power_levels = self._power_levels_among(auth_numbers)
-        place = Place(len(self), auth_numbers, power_levels, self._level_of(event.sender, power_levels, auth_numbers))
+            raise UnknownAuthEvent(f"an auth event of {event.event_id!r} is missing")
+        self._refuse_what_no_room_has(event, auth_numbers)
+        # Of two power-levels events, which no accepted event names, the reference follows the first and reads the last.
+        power_levels, last = self._power_levels_among(auth_numbers), self._power_levels_among(auth_numbers[::-1])
+        place = Place(len(self), auth_numbers, power_levels, self._level_of(event.sender, last, auth_numbers))
         columns = columns_of(event, place, self._create_event, self.rules, rejected=rejected)
+        if not all(map(is_text, strings_of(columns))):
+            raise ValueError(f"{event.event_id!r} has a string that cannot be written in UTF-8")
         self.append(columns)
         return columns
 
-    def _first_create_event(self, event: Event) -> CreateEvent:
-        if len(self):
-            raise ValueError(f"{event.event_id}: the room has its create event")
-        return CreateEvent(event.event_id, event.sender, event.state_key, event.content)
+    def _refuse_what_no_room_has(self, event: Event, auth_numbers: tuple[int, ...]) -> None:
+        """What the format or the event's auth events rule out, and what has no place in the columns."""
+        is_create, is_implied = event.type == "m.room.create", self.rules.authorization.room_id_is_create_event_id
+        reason = ""
+        if event.state_key is None:
+            reason = "is no state event"
+        elif is_create and (len(self) or auth_numbers or event.state_key):
+            reason = "is not the room's create event"
+        elif not is_create and is_implied and event.room_id[1:] != self._create_event.event_id[1:]:
+            reason = "is of another room"
+        elif not is_create and not is_implied and 0 not in auth_numbers:
+            reason = "does not name the create event"
+        elif abs(event.origin_server_ts_ms) > layout.TIMESTAMP_MAX:
+            reason = "is of a time that 64 bits cannot hold"
+        elif len(auth_numbers) > layout.AUTH_EVENTS_MAX:
+            reason = "has too many auth events"
+        if reason:
+            raise ValueError(f"{event.event_id!r} {reason}")
 
     def _power_levels_among(self, numbers: tuple[int, ...]) -> int:
         words = self.events.words
@@ -156,10 +175,12 @@ class CompactRoom:
         return levels.get(string, default)
 
     def append(self, columns: EventColumns) -> int:
-        """The next event, by its columns; its number. Raises ValueError if it is not the next one."""
+        """The next event, by its columns; its number. Raises ValueError if it cannot be; the room is as before."""
+        reason = reason_against(columns, len(self))
+        if reason is not None:
+            raise ValueError(f"{columns.event_id!r} {reason}")
+        self._refuse_too_much(columns.levels)
         number = self.event_ids.add(columns.event_id)
-        if number != columns.number:
-            raise ValueError(f"{columns.event_id} is number {columns.number} of its room, and not {number}")
         if columns.kind == layout.CREATE:
             self._add_creators(create_event_of(columns))
         sender = self._string(columns.sender)
@@ -197,6 +218,16 @@ class CompactRoom:
         events.length = number + 1
         return number
 
+    def _refuse_too_much(self, levels: LevelsColumns | None) -> None:
+        """An event adds four strings and one key at most, power levels one string and one row for each of theirs."""
+        rows = 0 if levels is None else len(levels.users) + len(levels.events) + len(levels.notifications)
+        if (
+            len(self) >= layout.EVENTS_MAX
+            or len(self.strings) + rows + 4 > layout.STRINGS_MAX
+            or self.table.length + rows + len(layout.NAMED_LEVELS) > layout.TABLE_ROWS_MAX
+        ):
+            raise RoomTooLarge(f"the room has {len(self)} state events and {len(self.strings)} strings already")
+
     def _other_number(self, columns: EventColumns) -> int:
         assert columns.other is not None
         if columns.membership == layout.INVITE:
@@ -204,15 +235,14 @@ class CompactRoom:
         return self._string(columns.other)
 
     def _add_edges(self, number: int, auth_numbers: tuple[int, ...]) -> tuple[int, int]:
-        edges, event_words = self.edges, self.events.words
+        edges = self.edges
         start = edges.length
         end = start + len(auth_numbers)
         if end > edges.capacity:
             edges.reserve(end)
-        words, at = edges.words, 3 * start
+            self.events.renew()  # a running resolution has the old edges: none of its events may lead beyond them
+        event_words, words, at = self.events.words, edges.words, 3 * start
         for edge, auth_number in enumerate(auth_numbers, start):
-            if not 0 <= auth_number < number:
-                raise ValueError(f"event {number} cannot have auth event {auth_number}")
             head = auth_number * _EVENT_WORDS + layout.CITING_WORD
             words[at] = auth_number
             words[at + 1] = number
@@ -265,6 +295,8 @@ class CompactRoom:
 
     def set_rejected(self, number: int, rejected: bool) -> None:
         """Found out later, or no longer so."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)
         flags = int(self.events.array[number]["flags"]) & ~layout.REJECTED
         self.events.array[number]["flags"] = flags | (layout.REJECTED if rejected else 0)
 
@@ -304,6 +336,8 @@ class CompactRoom:
     def _new_key(self, type_string: int, state_key: int) -> int:
         keys = self.keys
         key = keys.length
+        if key >= layout.KEYS_MAX:
+            raise RoomTooLarge(f"the room has {key} pairs of type and state key already")
         if key == keys.capacity:
             keys.reserve(key + 1)
         words = keys.words

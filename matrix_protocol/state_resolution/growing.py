@@ -14,6 +14,17 @@ from numpy.typing import NDArray
 _FREE = -1
 
 
+def is_text(string: str) -> bool:
+    """Can it be written in UTF-8: has it no lone surrogates?"""
+    if string.isascii():
+        return True
+    try:
+        string.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class Rows:
     """A numpy array with room to spare; `words` is the same memory for fast single writes."""
 
@@ -39,12 +50,19 @@ class Rows:
         larger[: self.length] = self.array[: self.length]
         self._take(larger)
 
+    def renew(self) -> None:
+        """Go on in a copy: whoever reads the old memory sees no later change."""
+        self._take(self.array.copy())
+
     def used(self) -> NDArray[Any]:
         return self.array[: self.length]
 
 
 class StringTable:
-    """Numbers strings in the order in which they come. Half the memory of a dict and a list."""
+    """Numbers strings in the order in which they come. Half the memory of a dict and a list.
+
+    Nobody can choose strings that share a slot: Python's hash of a string has a secret of the process in it.
+    """
 
     __slots__ = ("_mask", "_slots", "strings")
 
@@ -137,22 +155,24 @@ class EventIdTable:
 
     def find(self, event_id: str) -> int:
         """Its number, or -1."""
-        number: int = self._slots[self._slot(event_id.encode().ljust(self.width, b"\0"))]
+        if "\0" in event_id:  # would be found as the ID that its padding makes of it
+            return _FREE
+        number: int = self._slots[self._slot(event_id.encode("utf-8", "surrogatepass").ljust(self.width, b"\0"))]
         return number
 
     def add(self, event_id: str) -> int:
         """A new number for a new event ID. Raises ValueError if it is not new, or too long for the room version."""
         width, number = self.width, self.length
-        padded = event_id.encode().ljust(width, b"\0")
-        if len(padded) != width:
-            raise ValueError(f"{event_id} is no event ID of this room version")
+        padded = event_id.encode("utf-8", "replace").ljust(width, b"\0")
+        if len(padded) != width or "\0" in event_id or not is_text(event_id):
+            raise ValueError(f"{event_id!r} is no event ID of this room version")
         if 3 * number >= 2 * self._mask or (number + 1) * width > len(self._ids):
             self.reserve(2 * number + 1)
         slots, ids, mask = self._slots, self._ids, self._mask
         slot = hash(padded) & mask
         while (other := slots[slot]) != _FREE:
             if ids[other * width : (other + 1) * width] == padded:
-                raise ValueError(f"{event_id} is in the room already")
+                raise ValueError(f"{event_id!r} is in the room already")
             slot = (slot + 1) & mask
         ids[number * width : (number + 1) * width] = padded
         slots[slot] = number

@@ -8,6 +8,9 @@
     TABLE   int64[T, 2]: (string, level), each slice sorted by string; named levels as (is present, level)
     PAIRS   int64[P]: verified third-party invites, sorted; see `pair`
 
+Kernels don't look at bounds. So `compact.CompactRoom` admits only numbers that lie within these arrays, whatever was in
+the store, and `kernels.resolve` refuses states with numbers that don't.
+
 A state is an array of event numbers, by the number of the (type, state key) pair; NOTHING where the state has none.
 
     SCRATCH_EVENTS, SCRATCH_KEYS   one record an event, or key: what a running resolution knows. Fields are valid if
@@ -17,6 +20,13 @@ A state is an array of event numbers, by the number of the (type, state key) pai
 from __future__ import annotations
 
 NOTHING = -1
+
+# How much one room may hold, so that every number above fits into its field: an int32, or 26 bits of a stamp.
+EVENTS_MAX = 2**26
+AUTH_EVENTS_MAX = 10
+KEYS_MAX = STRINGS_MAX = 2**28
+TABLE_ROWS_MAX = 2**30
+TIMESTAMP_MAX = 2**63 - 1
 
 # Keys that every room has, by number.
 CREATE_KEY, POWER_LEVELS_KEY, JOIN_RULES_KEY = 0, 1, 2
@@ -37,6 +47,7 @@ POWER_EVENT = 8
 FIRST_JOIN = 16  # of the creator, right after the create event
 THIRD_PARTY = 32  # an invite with `third_party_invite`
 REDACTS_ELSEWHERE = 64  # a state event (!) that needs the redact level: versions 1 and 2
+FLAGS_MAX = 127
 
 USERS_DEFAULT, EVENTS_DEFAULT, STATE_DEFAULT, BAN_LEVEL, REDACT_LEVEL, KICK_LEVEL, INVITE_LEVEL = range(7)
 NAMED_LEVELS = ("users_default", "events_default", "state_default", "ban", "redact", "kick", "invite")
@@ -103,13 +114,14 @@ CONFLICTED = -1
 DIFFERENT = -2  # `delta_value` of sets that differ, while they are counted
 
 # The numbers given to `kernels.resolve` beside the arrays.
-EVENT_COUNT, STAMP, STARTS_FROM_EMPTY, ADDS_SUBGRAPH, CHAINS_INCLUDE_EVENT, DIFFERENCE = range(6)
+EVENT_COUNT, STAMP, STARTS_FROM_EMPTY, ADDS_SUBGRAPH, CHAINS_INCLUDE_EVENT, DIFFERENCE, KEY_COUNT = range(7)
 DIFFERENCE_AUTO, DIFFERENCE_LOCAL, DIFFERENCE_SWEEP = range(3)
 
 # What runs back and forth while it works.
 CANCEL, PENDING_COUNT, FIRST_PENDING = 0, 1, 2
 PENDING_MAX = 1024
 WAS_CANCELLED = -1
+WAS_UNSOUND = -2
 
 SETS_A_PASS_MAX = 62
 """State sets in one pass of the auth difference, the first set included in each: bits of `mask`."""

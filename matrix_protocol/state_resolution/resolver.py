@@ -106,7 +106,7 @@ class Resolver:
         """The resolution of these state sets, as a delta of the snapshot.
 
         `events` is asked only for third-party invites whose signature was not looked at yet. Raises KeyError if it
-        lacks one, and ResolutionCancelled. `difference` is for tests.
+        lacks one, ValueError for states that are none of this room, and ResolutionCancelled. `difference` is for tests.
         """
         if all(delta is deltas[0] or _are_equal(delta, deltas[0]) for delta in deltas[1:]):
             return _changes(snapshot, deltas[0]) if deltas else {}
@@ -141,6 +141,7 @@ class Resolver:
                 v2_rules.adds_conflicted_subgraph,
                 choices.AUTH_CHAINS_INCLUDE_EVENT,
                 difference,
+                n_keys,
             ],
             np.int64,
         )
@@ -152,6 +153,8 @@ class Resolver:
             *(self._touched, self._changed, snapshot, starts, keys, values, parameters, control.control, self._result),
         )
         rows = _kernels()(*arrays)
+        if rows == layout.WAS_UNSOUND:
+            raise ValueError("a state names an event or a key that the room does not have")
         if rows == layout.WAS_CANCELLED:
             raise ResolutionCancelled
         return dict(zip(*self._result[:rows].T.tolist(), strict=True)) if rows else {}

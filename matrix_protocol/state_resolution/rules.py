@@ -12,12 +12,19 @@ from types import MappingProxyType
 
 from matrix_protocol.room_versions import StateResolutionAlgorithm
 
+EVENTS_MAX = 2**26
+"""How many events one resolution may have to do with. No walk visits an event twice, so this bounds each of them."""
+
 AUTH_CHAINS_INCLUDE_EVENT = True
 """Does the auth chain of a state set hold the events of the state set themselves?
 
 NOTSPEC: "The *auth chain* of an event *E* is the set containing all of *E*'s auth events, all of *their* auth events,
 and so on", without E. Deployed servers include E (ADR-0010).
 """
+
+
+class RoomTooLarge(ValueError):
+    """More events, strings or keys than one room may have."""
 
 
 @dataclass(frozen=True, slots=True)

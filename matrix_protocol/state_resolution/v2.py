@@ -249,8 +249,6 @@ def _mainline_position(event: Event, positions: dict[str | None, float], events:
         passed.append(current)
         positions[current] = float("inf")  # ends a walk in a circle, too
         current = _power_levels_of(events[current], events)
-        if current in passed:
-            break
     position = positions[current]
     positions.update(dict.fromkeys(passed, position))
     return position

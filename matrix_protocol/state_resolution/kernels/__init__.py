@@ -11,14 +11,17 @@ from matrix_protocol.state_resolution.kernels.auth import iter_auth
 from matrix_protocol.state_resolution.kernels.compiler import IS_COMPILED, entry
 from matrix_protocol.state_resolution.kernels.conflict import full_conflicted_set
 from matrix_protocol.state_resolution.kernels.order import main_sort, power_events_with_chains, power_sort
-from matrix_protocol.state_resolution.kernels.state import split_delta, unconflicted, value_in
+from matrix_protocol.state_resolution.kernels.state import are_sound, split_delta, unconflicted, value_in
 from matrix_protocol.state_resolution.layout import (
     CANCEL,
+    EVENT_COUNT,
+    KEY_COUNT,
     NOTHING,
     POWER_LEVELS_KEY,
     STAMP,
     STARTS_FROM_EMPTY,
     WAS_CANCELLED,
+    WAS_UNSOUND,
 )
 
 __all__ = ["IS_COMPILED", "resolve"]
@@ -31,10 +34,14 @@ def resolve(checksum):
                 changed, snapshot, starts, delta_keys, delta_values, parameters, control, result):
         """The five steps. Into `result`: (key, event) where the resolved state differs from the snapshot.
 
-        Returns how many, or WAS_CANCELLED. If `control` then has pending pairs, find them out and resolve again.
+        Returns how many, WAS_CANCELLED, or WAS_UNSOUND for states of another room. If `control` then has pending pairs,
+        find them out and resolve again.
         """
         if checksum < 0:  # never; but so it is in the closure, and numba's cache looks at it
             return 0
+        if not are_sound(
+                events, snapshot, starts, delta_keys, delta_values, parameters[EVENT_COUNT], parameters[KEY_COUNT]):
+            return WAS_UNSOUND
         stamp, from_empty = parameters[STAMP], parameters[STARTS_FROM_EMPTY] != 0
         n_touched, n_conflicted, n_full = split_delta(
             starts, delta_keys, delta_values, snapshot, keys, stamp, marks, touched, full)

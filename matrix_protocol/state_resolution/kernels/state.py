@@ -8,6 +8,7 @@ from matrix_protocol.state_resolution.layout import (
     CONFLICTED,
     DIFFERENT,
     NOTHING,
+    POWER_LEVELS_KEY,
     REJECTED,
 )
 
@@ -15,6 +16,23 @@ from matrix_protocol.state_resolution.layout import (
 @kernel
 def value_in(snapshot, key):
     return snapshot[key] if key < len(snapshot) else NOTHING
+
+
+@kernel
+def are_sound(events, snapshot, starts, delta_keys, delta_values, n_events, n_keys):
+    """Do all numbers of these states exist, and is each event of a delta at its own key?"""
+    if len(snapshot) > 0 and (snapshot.min() < NOTHING or snapshot.max() >= n_events):
+        return False
+    power_levels = value_in(snapshot, POWER_LEVELS_KEY)
+    if power_levels >= 0 and events[power_levels]["key"] != POWER_LEVELS_KEY:
+        return False
+    for i in range(starts[len(starts) - 1]):
+        key, event = delta_keys[i], delta_values[i]
+        if key < 0 or key >= n_keys or event < NOTHING or event >= n_events:
+            return False
+        if event >= 0 and events[event]["key"] != key:
+            return False
+    return True
 
 
 @kernel
@@ -81,7 +99,7 @@ def split_delta(starts, delta_keys, delta_values, snapshot, keys, stamp, marks, 
 @kernel
 def state_event(events, edges, keys, snapshot, stamp, from_empty, event, key):
     """The event at a key of the state that `event` is checked against, or NOTHING."""
-    if key < 0:
+    if key < 0 or key >= len(keys):  # a key that came while this resolution was running
         return NOTHING
     if keys[key]["state_stamp"] == stamp:
         return keys[key]["state_value"]
