@@ -31,6 +31,7 @@ from matrix_protocol.state_resolution.compact import CompactRoom, Delta, Snapsho
 from matrix_protocol.state_resolution.rules import V2_RULES
 
 _STAMP_MAX = 2**29
+_OF_ANOTHER_ROOM = "a state names an event or a key that the room does not have"
 
 _kernel: Callable[..., int] | None = None
 
@@ -128,7 +129,13 @@ class Resolver:
         difference: int,
     ) -> dict[int, int]:
         n_events, n_keys = len(room), room.keys.length
-        starts, keys, values = _flat(deltas)
+        try:
+            starts, keys, values = _flat(deltas)
+        except OverflowError as error:
+            raise ValueError(_OF_ANOTHER_ROOM) from error
+        # Of another type, the arrays would have kernels of their own compiled for them.
+        if len(keys) != len(values) or any(array.dtype != np.int32 for array in (snapshot, keys, values)):
+            raise ValueError(_OF_ANOTHER_ROOM)
         # One stamp for each pass of the auth difference, and one for the subgraph.
         stamps = len(deltas) // (layout.SETS_A_PASS_MAX - 1) + 3
         self._make_room_for(n_events, n_keys, stamps)
@@ -154,7 +161,7 @@ class Resolver:
         )
         rows = _kernels()(*arrays)
         if rows == layout.WAS_UNSOUND:
-            raise ValueError("a state names an event or a key that the room does not have")
+            raise ValueError(_OF_ANOTHER_ROOM)
         if rows == layout.WAS_CANCELLED:
             raise ResolutionCancelled
         return dict(zip(*self._result[:rows].T.tolist(), strict=True)) if rows else {}
