@@ -6,7 +6,7 @@ kernels know no room version. Needs no numpy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import chain
 from typing import Annotated, Any, NamedTuple
 
@@ -94,11 +94,11 @@ def columns_from_bytes(stored: bytes) -> EventColumns:
     return _DECODER.decode(stored)
 
 
-def strings_of(columns: EventColumns) -> Iterator[str]:
-    """All strings that are numbered."""
-    yield from (columns.type, columns.state_key, columns.sender, columns.other or "")
-    if columns.levels is not None:
-        yield from chain(columns.levels.users, columns.levels.events, columns.levels.notifications)
+def all_strings(columns: EventColumns) -> str:
+    """Every string that gets a number, one behind the other."""
+    strings = columns.type + columns.state_key + columns.sender + (columns.other or "")
+    levels = columns.levels
+    return strings if levels is None else strings + "".join(chain(levels.users, levels.events, levels.notifications))
 
 
 def reason_against(columns: EventColumns, number: int) -> str | None:

@@ -29,11 +29,11 @@ from matrix_protocol.state_resolution.columns import (
     EventColumns,
     LevelsColumns,
     Place,
+    all_strings,
     columns_from_bytes,
     columns_of,
     create_event_of,
     reason_against,
-    strings_of,
 )
 from matrix_protocol.state_resolution.growing import EventIdTable, Rows, StringTable, is_text
 from matrix_protocol.state_resolution.rules import RoomTooLarge
@@ -124,7 +124,7 @@ class CompactRoom:
         power_levels, last = self._power_levels_among(auth_numbers), self._power_levels_among(auth_numbers[::-1])
         place = Place(len(self), auth_numbers, power_levels, self._level_of(event.sender, last, auth_numbers))
         columns = columns_of(event, place, self._create_event, self.rules, rejected=rejected)
-        if not all(map(is_text, strings_of(columns))):
+        if not is_text(all_strings(columns)):
             raise ValueError(f"{event.event_id!r} has a string that cannot be written in UTF-8")
         self.append(columns)
         return columns

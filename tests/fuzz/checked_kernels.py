@@ -43,7 +43,9 @@ def uncompiled_resolve() -> Callable[..., int]:
             del sys.modules[name]
         del sys.modules["numba"]
         sys.modules.update(kept)
-        if attribute is not None:
+        if attribute is None:  # nobody has imported the compiled ones yet
+            del package.kernels  # type: ignore[attr-defined]
+        else:
             package.kernels = attribute  # type: ignore[attr-defined]
     assert not kernels.IS_COMPILED
     resolve: Callable[..., int] = kernels.resolve
