@@ -128,7 +128,6 @@ def test_test_folders_mirror_the_packages() -> None:
         "factories",
         "fixtures",
         "fuzz",
-        "fuzz",
         "loadtests",
         "simulation",
         "spec",
