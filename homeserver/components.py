@@ -81,6 +81,7 @@ class Composition:
 
     def _add_roomserver(self) -> RoomserverService:
         from roomserver.service import RoomserverService
+        from service_kit.kernel_warm_up import KernelWarmUp
 
         kit = self._kit
         service = RoomserverService(
@@ -92,6 +93,7 @@ class Composition:
             hosted_servers=kit.hosted_servers,
             settings=kit.settings.rooms,
             grpc_address=self._grpc_address,
+            kernels=KernelWarmUp(),
         )
         self.owners.append(service)
         if self._grpc_address:

@@ -13,6 +13,7 @@ from service_kit.bus.interface import Bus
 from service_kit.clock import Clock
 from service_kit.config import RoomSettings
 from service_kit.hosted_servers import HostedServers
+from service_kit.kernel_warm_up import KernelWarmUp
 from service_kit.ledger.leases import ShardHolder
 from service_kit.ledger.owner import ShardOwner
 from service_kit.rpc.commands import CommandClient
@@ -37,10 +38,13 @@ class RoomserverService:
         settings: RoomSettings,
         hosted_servers: HostedServers,
         grpc_address: str = "",
+        kernels: KernelWarmUp | None = None,
     ) -> None:
+        """`kernels`, if given, is started and stopped with the service: forks are resolved once it is ready."""
         budget = RoomBudget(settings.in_memory_max_mib * 1024 * 1024)
         telemetry.ROOMS_IN_MEMORY.set_function(lambda: len(budget))
-        self._resolver_threads = ResolverThreads()
+        self._kernels = kernels
+        self._resolver_threads = ResolverThreads(kernels)
         self._commands = CommandClient(bus, shards, clock)
         self._surroundings = Surroundings(
             store=store,
@@ -68,6 +72,8 @@ class RoomserverService:
 
     async def start(self) -> None:
         await self.holder.start()
+        if self._kernels is not None:
+            self._kernels.start()
 
     def is_ready(self) -> bool:
         return self.holder.may_serve()
@@ -77,6 +83,8 @@ class RoomserverService:
 
     async def stop(self) -> None:
         self._resolver_threads.close()
+        if self._kernels is not None:
+            await self._kernels.stop()
         await self.holder.stop()
 
     def _make_domain(self, shard: Shard) -> RoomShardDomain:

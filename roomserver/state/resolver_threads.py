@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from matrix_protocol.errors import Unavailable
+from service_kit.kernel_warm_up import KernelWarmUp
 
 T = TypeVar("T")
 
@@ -24,7 +25,15 @@ WAITING_MAX: Final = 64
 class ResolverThreads:
     """Bounded work in threads, that ends when nobody waits for it any more."""
 
-    def __init__(self, *, threads_max: int = THREADS_MAX, waiting_max: int = WAITING_MAX) -> None:
+    def __init__(
+        self,
+        kernels: KernelWarmUp | None = None,
+        *,
+        threads_max: int = THREADS_MAX,
+        waiting_max: int = WAITING_MAX,
+    ) -> None:
+        """`kernels`: nothing runs before they are compiled."""
+        self._kernels = kernels
         self._threads_max = threads_max
         self._waiting_max = waiting_max
         self._executor: ThreadPoolExecutor | None = None
@@ -44,6 +53,8 @@ class ResolverThreads:
         if cancel is not None:
             self._cancels.add(cancel)
         try:
+            if self._kernels is not None:
+                await self._kernels.wait_ready()
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except asyncio.CancelledError:
             if cancel is not None:
