@@ -73,8 +73,10 @@ ci: check test  ## what the server runs on every change
 
 # --- measuring -------------------------------------------------------------------------------------------------------
 
-bench: $(DEV_STAMP)  ## CPU for each operation, over all processes of the server
+bench: $(DEV_STAMP)  ## CPU for each operation, over all processes of the server; state resolutions
 	$(BIN)/python -m loadtests.bench
+	$(BIN)/python -m loadtests.state_resolution tests/matrix_protocol/state_resolution/data/*.gz
+	$(BIN)/python -m loadtests.resolution_growth
 
 bench-peers: $(DEV_STAMP) $(SYNAPSE_STAMP)  ## the same beside Synapse, with the ratios
 	$(BIN)/python -m loadtests.bench --synapse-python $(SYNAPSE_VENV)/bin/python

@@ -117,6 +117,7 @@ def report(path: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "resolutions": len(times_ms),
         "resolutions_equal": equal,
         "cpu_ms_p50": round(median(times_ms), 4),
+        "cpu_ms_p99": round(sorted(times_ms)[min(len(times_ms) - 1, int(0.99 * len(times_ms)))], 4),
         "cpu_ms_max": round(max(times_ms), 4),
     }
 
