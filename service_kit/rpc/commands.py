@@ -24,7 +24,7 @@ from service_kit.rpc.pb.user_commands_pb2 import UserCommand, UserReply
 from service_kit.shards import Shard, ShardMap
 
 ATTEMPT_FIRST_S = 0.25
-ATTEMPT_MAX_S = 2.0
+ATTEMPT_MAX_S = 1.0
 """How long to wait for an answer before the command is sent again: twice as long each time. An owner that died with the
 command in its hands never answers; one that has much to do does the command once, and answers all who asked."""
 BACKOFF_FIRST_S = 0.01
