@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_shards(commands)
     _add_config(commands)
     _add_routes(commands)
+    _add_schema(commands)
     for name in COMPONENTS:
         component = commands.add_parser(name, help=f"run one {name}", description=f"Run one {name} process.")
         _add_settings_options(component)
@@ -171,6 +172,18 @@ def _add_routes(commands: Any) -> None:
     routes.set_defaults(command=_routes)
 
 
+def _add_schema(commands: Any) -> None:
+    schema = commands.add_parser("schema", help="Cassandra's keyspace and tables: apply, check")
+    actions = schema.add_subparsers(metavar="ACTION", required=True)
+    for name, words in (
+        ("apply", "make what is missing; before the first start and before each new version's"),
+        ("check", "compare with what this version needs; changes nothing"),
+    ):
+        action = actions.add_parser(name, help=words)
+        _add_settings_options(action)
+        action.set_defaults(command=_schema, action=name)
+
+
 def _replicas(text: str) -> dict[str, int]:
     replicas = {}
     for part in text.split(","):
@@ -284,6 +297,13 @@ def _config_development(options: argparse.Namespace) -> int:
     path.write_text(development(options.data_dir), "utf-8")
     print(f"Wrote {path}: registration is open, for this machine only")
     return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    from homeserver.schema import run_schema_action
+
+    return run_schema_action(settings, options.action)
 
 
 def _routes(options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -105,7 +105,11 @@ def _type(field: FieldInfo) -> str:
     annotation: Any = field.annotation
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(annotation))
+    if get_origin(annotation) is dict:
+        return "names and whole numbers"
     options = [option for option in get_args(annotation) if option is not type(None)] or [annotation]
+    if get_origin(options[0]) is Annotated:
+        options = [get_args(options[0])[0]]
     words = {
         str: "text",
         int: "whole number",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import roomserver.tables
 import userserver.tables
+from homeserver.cluster import check_cluster, check_shard_counts
 from service_kit.bus.interface import Bus
 from service_kit.bus.nats import NatsBus
 from service_kit.clock import Clock, SystemClock
@@ -15,11 +16,16 @@ from service_kit.config import NatsSettings, Settings
 from service_kit.hosted_servers import HostedServers, load_hosted_servers
 from service_kit.ledger.tables import LEDGER_TABLES, read_or_create_shard_map
 from service_kit.shards import ShardMap
-from service_kit.store.interface import Store
+from service_kit.store.interface import Store, StoreError
 from service_kit.store.schema import Table
 
 if TYPE_CHECKING:
     import ssl
+
+    from service_kit.store.cassandra import CassandraStore
+
+SCHEMA_VERSION = 1
+"""One more with every change of the tables (tests/homeserver/test_schema.py tells when)."""
 
 TABLES: tuple[Table[Any], ...] = (*LEDGER_TABLES, *roomserver.tables.TABLES, *userserver.tables.TABLES)
 
@@ -39,14 +45,17 @@ class Kit(NamedTuple):
 async def open_kit(settings: Settings, servers: Sequence[str], name: str, stack: AsyncExitStack) -> Kit:
     """Connect and open everything; `stack` closes it. `name` is how the connection is called in NATS' own tools.
 
-    Raises BusError, StoreError, ValueError (a signing key that cannot be read).
+    Raises BusError, StoreError, WrongCluster, ValueError (a signing key that cannot be read).
     """
     store = await open_store(settings)
     stack.push_async_callback(store.close)
+    if settings.store.engine == "cassandra":
+        await check_cluster(store, settings, SCHEMA_VERSION)
     bus = await connect_bus(settings, servers, name)
     stack.push_async_callback(bus.close)
     wanted = ShardMap(settings.cluster.room_shards, settings.cluster.user_shards)
     shards = await read_or_create_shard_map(store, wanted)
+    check_shard_counts(settings, shards)
     return Kit(settings, SystemClock(), bus, store, shards, load_hosted_servers(settings))
 
 
@@ -79,6 +88,19 @@ async def open_store(settings: Settings) -> Store:
         from service_kit.store.memory import MemoryStore
 
         return MemoryStore(TABLES)
+    if settings.store.engine == "cassandra":
+        return await open_cassandra(settings)
     from service_kit.store.sqlite import SqliteStore
 
     return await SqliteStore.open(settings.store_path, TABLES, fsync=settings.store.fsync)
+
+
+async def open_cassandra(settings: Settings) -> CassandraStore:
+    """Raises StoreError."""
+    try:
+        from service_kit.store.cassandra import CassandraStore
+    except ImportError as error:
+        raise StoreError(
+            f"no client library for Cassandra: pip install 'plexus-homeserver[cassandra]' ({error})"
+        ) from None
+    return await CassandraStore.open(settings.cassandra, TABLES)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+from homeserver.cluster import WrongCluster
 from homeserver.components import ALL, Composition
 from homeserver.data_directory import DataDirectory, DataDirectoryInUse, RunningProcess, RunningServer
 from homeserver.health import health_application
@@ -63,7 +64,7 @@ def _run(settings: Settings, name: str, main: Callable[[StopSignals], Coroutine[
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_until_stopped(main))
-    except (CannotStart, DataDirectoryInUse, BusError, StoreError, OSError, ValueError) as error:
+    except (CannotStart, WrongCluster, DataDirectoryInUse, BusError, StoreError, OSError, ValueError) as error:
         print(f"plexus: {error}", file=sys.stderr)
         return 1
     finally:
@@ -129,8 +130,9 @@ async def _all_in_one(settings: Settings, signals: StopSignals) -> None:
             servers = [nats.url]
         kit = await open_kit(settings, servers, ALL_IN_ONE, stack)
         kit = kit._replace(bus=LocalFirstBus(kit.bus))
-        # The lock says that nobody else is alive: leases of a killed process need not be waited for.
-        await clear_leases(kit.store)
+        if settings.store.engine != "cassandra":
+            # The lock says that nobody else is alive: leases of a killed process need not be waited for.
+            await clear_leases(kit.store)
         directory.announce_server(RunningServer(os.getpid(), settings.server_name, servers))
         process = _Process(kit, ALL, ALL_IN_ONE, ALL_IN_ONE, directory)
         await process.live(signals, lambda url: print(_welcome(settings, url), flush=True))

@@ -87,8 +87,10 @@ class NatsSettings(_Section):
 class StoreSettings(_Section):
     """Where events and accounts are kept."""
 
-    engine: Literal["sqlite", "memory"] = Field(
-        default="sqlite", description="`sqlite`: a file. `memory`: nothing survives a restart (tests)."
+    engine: Literal["sqlite", "cassandra", "memory"] = Field(
+        default="sqlite",
+        description="`sqlite`: a file. `cassandra`: a cluster, see below. `memory`: nothing survives a restart "
+        "(tests).",
     )
     path: Path | None = Field(
         default=None, description="The database file. Empty: `plexus.sqlite3` in the data directory."
@@ -100,8 +102,45 @@ class StoreSettings(_Section):
     )
 
 
+class CassandraSettings(_Section):
+    """With `store.engine: cassandra`; `plexus schema apply` makes its keyspace and tables (docs/cassandra.md)."""
+
+    contact_points: list[Address] = Field(
+        default=["127.0.0.1:9042"], min_length=1, description="Nodes to ask first; they name the others."
+    )
+    keyspace: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,47}$")] = Field(
+        default="plexus", description="One for each Plexus cluster."
+    )
+    local_data_centre: str = Field(
+        default="datacenter1", description="The data centre, by its name in Cassandra, that this process talks to."
+    )
+    replication: dict[str, Annotated[int, Field(ge=1, le=16)]] = Field(
+        default={"datacenter1": 3},
+        min_length=1,
+        description="How many copies each data centre keeps. Used when `plexus schema apply` makes the keyspace, "
+        "compared at every start.",
+    )
+    consistency: Literal["local", "global"] = Field(
+        default="local",
+        description="`local`: a majority in the local data centre decides; all Plexus processes are there. "
+        "`global`: a majority over all data centres.",
+    )
+    username: str = Field(default="", description="Empty: no authentication.")
+    password: SecretStr = Field(default=SecretStr(""), description="Of `username`.")
+    tls_ca_file: Path | None = Field(default=None, description="Certificate authority that signed the nodes' names.")
+    tls_certificate_file: Path | None = Field(default=None, description="Our certificate, where the nodes ask for it.")
+    tls_key_file: Path | None = Field(default=None, description="The key of `tls_certificate_file`.")
+
+
 class ClusterSettings(_Section):
-    """How the work is cut into shards; chosen once, when the data directory is made."""
+    """How the work is cut into shards; chosen once, at the first start. Later, another number is refused."""
+
+    id: str = Field(
+        default="",
+        max_length=64,
+        description="Which cluster this process belongs to, where it shares a store with processes on other "
+        "machines. Empty: as the file `cluster_id` in the data directory says, which the first start makes.",
+    )
 
     room_shards: int = Field(
         default=8,
@@ -276,6 +315,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path("plexus-data"), description="Where the database and the signing keys are.")
     nats: NatsSettings = Field(default=NatsSettings(), description="")
     store: StoreSettings = Field(default=StoreSettings(), description="")
+    cassandra: CassandraSettings = Field(default=CassandraSettings(), description="")
     cluster: ClusterSettings = Field(default=ClusterSettings(), description="")
     registration: RegistrationSettings = Field(default=RegistrationSettings(), description="")
     sessions: SessionSettings = Field(default=SessionSettings(), description="")

@@ -121,6 +121,7 @@ def test_no_file_speaks_of_one_machine_or_registry() -> None:
 def test_test_folders_mirror_the_packages() -> None:
     known = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     others = {
+        "cassandra",
         "cluster",
         "contracts",
         "deploy",

@@ -56,7 +56,8 @@ class TableWriter:
             for row in rows:
                 writes.extend(domain.tables_for(row.position, Fact.FromString(row.fact)))
             position = rows[-1].position
-            await self._store.write([*writes, self._record(position)])
+            await self._store.write(writes)
+            await self._store.write([self._record(position)])  # only once they are all there
         self.applied_through = head
 
     def progress_due(self, position: int) -> list[Write]:
@@ -122,12 +123,16 @@ class TableWriter:
         taken, self._waiting = list(self._waiting), deque()
         writes = [write for _, some in taken for write in some]
         through_position = taken[-1][0]
-        writes.extend(self.progress_due(through_position))
+        record: Sequence[Write] | None = None
         backoff_s = BACKOFF_FIRST_S
         while True:
             try:
                 if writes:
                     await self._store.write(writes)
+                if record is None:  # only once they are all there
+                    record = self.progress_due(through_position)
+                if record:
+                    await self._store.write(record)
                 break
             except StoreError as error:
                 _logger.warning("tables of shard %s could not be written, trying again: %s", self._shard, error)

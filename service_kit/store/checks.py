@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from service_kit.store.interface import SCAN_ROWS_MAX, Put, Range, Write
-from service_kit.store.schema import Key, Table, Value
+from service_kit.store.schema import ColumnType, Key, Table, Value
+
+_PYTHON_TYPES: dict[ColumnType, type] = {
+    ColumnType.TEXT: str,
+    ColumnType.INTEGER: int,
+    ColumnType.BLOB: bytes,
+    ColumnType.BOOLEAN: bool,
+}
 
 
 def check_conditional(table: Table[Any]) -> None:
@@ -62,3 +69,16 @@ def check_same_key(table: Table[Any], key: Key, *rows: tuple[Value, ...] | None)
     for row in rows:
         if row is not None and row[: table.key_length] != tuple(key):
             raise ValueError(f"table {table.name}: the row has another key than the one given")
+
+
+def check_types(table: Table[Any], row: Sequence[Value]) -> None:
+    for column, value in zip(table.columns, row, strict=True):
+        if value is None:
+            if not column.nullable:
+                raise TypeError(f"table {table.name}: {column.name} cannot be None")
+        elif type(value) is not _PYTHON_TYPES[column.type]:
+            raise TypeError(f"table {table.name}: {column.name} is {column.type.value}, not {type(value).__name__}")
+        elif isinstance(value, str):
+            value.encode()  # UnicodeEncodeError for lone surrogates
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise OverflowError(f"table {table.name}: {column.name} has 64 bits, too few for {value}")

@@ -1,4 +1,4 @@
-"""What every store can do; SQLite, memory and (later) Cassandra behind the same few calls.
+"""What every store can do; SQLite, memory and Cassandra behind the same few calls.
 
 Nothing here needs more than one partition at a time to be atomic, and nothing
 joins. Every call may raise `StoreUnavailable` (try again later; nothing is
@@ -28,6 +28,10 @@ class StoreUnavailable(StoreError):
 
 class OutcomeUnknown(StoreError):
     """A conditional write was sent and its answer lost; only a read can tell what happened."""
+
+
+class SchemaMismatch(StoreError):
+    """The store holds another version of a table than the code declares."""
 
 
 class Put(NamedTuple):
@@ -93,7 +97,10 @@ class Store(Protocol):
         ...
 
     async def write(self, writes: Sequence[Write]) -> None:
-        """Do all of these in order; durable on return. Not atomic: a crash may leave the first of them done."""
+        """Do all of these, those of one row in order; durable on return.
+
+        Not atomic: after a crash or an error some may be done, not always the first ones.
+        """
         ...
 
     async def insert_all_if_absent(
@@ -106,7 +113,10 @@ class Store(Protocol):
         ...
 
     async def replace_if(self, table: Table[RowT], key: Key, expected: RowT | None, new: RowT | None) -> bool:
-        """Compare and set one row: write `new` (None = delete) only if the row equals `expected` (None = absent)."""
+        """Compare and set one row: write `new` (None = delete) only if the row equals `expected` (None = absent).
+
+        OutcomeUnknown may also mean that the row is as `new` says, and nobody knows who wrote it.
+        """
         ...
 
     async def get_settled(self, table: Table[RowT], key: Key) -> RowT | None:

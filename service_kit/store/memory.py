@@ -28,14 +28,8 @@ from service_kit.store.interface import (
     StoreUnavailable,
     Write,
 )
-from service_kit.store.schema import ColumnType, Key, RowT, Table, Value
+from service_kit.store.schema import Key, RowT, Table, Value
 
-_PYTHON_TYPES: dict[ColumnType, type] = {
-    ColumnType.TEXT: str,
-    ColumnType.INTEGER: int,
-    ColumnType.BLOB: bytes,
-    ColumnType.BOOLEAN: bool,
-}
 _Row = tuple[Value, ...]
 
 
@@ -218,7 +212,7 @@ class MemoryStore:
     def _apply(self, writes: Sequence[Write]) -> None:
         for write in writes:  # all of them before the first change
             if isinstance(write, Put):
-                _check_types(write.table, write.row)
+                checks.check_types(write.table, write.row)
         now_ms = self._clock.now_ms()
         for write in writes:
             if not isinstance(write, Put):
@@ -256,19 +250,6 @@ def _slice(keys: list[Any], range: Range) -> tuple[int, int]:
     if range.before is not None:
         end = min(end, bisect_left(keys, (*prefix, range.before), key=bounded))
     return first, end
-
-
-def _check_types(table: Table[Any], row: _Row) -> None:
-    for column, value in zip(table.columns, row, strict=True):
-        if value is None:
-            if not column.nullable:
-                raise TypeError(f"table {table.name}: {column.name} cannot be None")
-        elif type(value) is not _PYTHON_TYPES[column.type]:
-            raise TypeError(f"table {table.name}: {column.name} is {column.type.value}, not {type(value).__name__}")
-        elif isinstance(value, str):
-            value.encode()  # UnicodeEncodeError for lone surrogates
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise OverflowError(f"table {table.name}: {column.name} has 64 bits, too few for {value}")
 
 
 def _raise(failure: tuple[StoreError, bool] | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from service_kit.store.interface import StoreError
+from service_kit.store.interface import SchemaMismatch, StoreError
 from service_kit.store.schema import Table
 from service_kit.store.sqlite_statements import (
     WRITTEN_AT,
@@ -23,10 +23,6 @@ from service_kit.store.sqlite_statements import (
 PAGE_BYTES = 8192
 BUSY_TIMEOUT_S = 10.0
 SQLITE_VERSION_MIN = (3, 37, 0)  # STRICT tables
-
-
-class SchemaMismatch(StoreError):
-    """The file holds another version of a table than the code declares."""
 
 
 class _Found(NamedTuple):

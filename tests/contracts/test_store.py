@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from service_kit.store.interface import Delete, Put, Range, Store, StoreUnavaila
 from service_kit.store.memory import MemoryStore
 from service_kit.store.schema import Table
 from service_kit.store.sqlite import SqliteStore
+from tests.cassandra.nodes import Nodes
+from tests.cassandra.stores import SharedKeyspace, settings_for
 from tests.contracts.store_tables import (
     EVENT_BY_TXN,
     LEASES,
@@ -33,13 +36,22 @@ from tests.contracts.store_tables import (
 )
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def keyspace(cassandra_node: Nodes) -> Iterator[SharedKeyspace]:
+    keyspace = SharedKeyspace(settings_for(cassandra_node, f"contract_{os.getpid()}"), TABLES)
+    yield keyspace
+    asyncio.run(keyspace.close())
+
+
+@pytest.fixture(params=["memory", "sqlite", "cassandra"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     opened: Store
     if request.param == "memory":
         opened = MemoryStore(TABLES, clock=ManualClock())
-    else:
+    elif request.param == "sqlite":
         opened = await SqliteStore.open(tmp_path / "plexus.db", TABLES, fsync=False, clock=ManualClock())
+    else:
+        opened = await request.getfixturevalue("keyspace").open()
     yield opened
     await opened.close()
 

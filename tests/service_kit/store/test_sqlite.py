@@ -14,10 +14,9 @@ import pytest
 
 from service_kit.clock import ManualClock
 from service_kit.store import sqlite_checkpoints, sqlite_writer
-from service_kit.store.interface import OutcomeUnknown, Put, Range, StoreUnavailable
+from service_kit.store.interface import OutcomeUnknown, Put, Range, SchemaMismatch, StoreUnavailable
 from service_kit.store.schema import Table
 from service_kit.store.sqlite import SWEEP_INTERVAL_MS, SWEPT_ROWS_MAX, SqliteStore
-from service_kit.store.sqlite_schema import SchemaMismatch
 from tests.contracts.store_tables import (
     EVENT_BY_TXN,
     LEASES,
