@@ -23,13 +23,13 @@ from typing import Any
 
 from cassandra import (
     ConsistencyLevel,
+    DriverException,
     InvalidRequest,
-    OperationTimedOut,
-    RequestExecutionException,
     Unavailable,
 )
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.connection import ConnectionException
 from cassandra.io.libevreactor import LibevConnection
 from cassandra.policies import (
     ConstantReconnectionPolicy,
@@ -37,10 +37,11 @@ from cassandra.policies import (
     FallthroughRetryPolicy,
     TokenAwarePolicy,
 )
+from cassandra.protocol import ErrorMessage
 from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
 
 from service_kit.config import CassandraSettings, split_address
-from service_kit.store.interface import OutcomeUnknown, StoreUnavailable
+from service_kit.store.interface import OutcomeUnknown, SchemaMismatch, StoreUnavailable
 
 IN_FLIGHT_MAX = 128
 WAITING_MAX = 4000
@@ -56,7 +57,10 @@ OUT_BUFFER_BYTES = 65536
 Row = tuple[Any, ...]
 Bound = tuple[PreparedStatement, Sequence[Any]]
 
-_logger = logging.getLogger(__name__)
+# The library's exceptions have no common ancestor: ConnectionShutdown and a server's error message stand apart.
+_FAILURES = (NoHostAvailable, DriverException, ConnectionException, ErrorMessage, OSError)
+
+logging.getLogger("cassandra.policies").setLevel(logging.WARNING)
 
 
 class Kind(Enum):
@@ -89,17 +93,15 @@ class CassandraDriver:
 
     @classmethod
     async def connect(cls, settings: CassandraSettings, *, keyspace: str | None) -> CassandraDriver:
-        """Raises StoreUnavailable."""
+        """Raises StoreUnavailable, and SchemaMismatch if there is no such keyspace."""
         cluster = _cluster(settings)
         try:
-            session = await asyncio.to_thread(cluster.connect, keyspace)
+            session = await asyncio.to_thread(cluster.connect)
+            if keyspace is not None:
+                await asyncio.to_thread(_use, session, keyspace)
         except BaseException as error:
             await asyncio.to_thread(cluster.shutdown)
-            if isinstance(error, InvalidRequest):
-                raise StoreUnavailable(
-                    f"Cassandra has no keyspace {keyspace!r}: check cassandra.keyspace, or run `plexus schema apply`"
-                ) from error
-            if isinstance(error, NoHostAvailable | OSError | OperationTimedOut | RequestExecutionException):
+            if isinstance(error, _FAILURES):
                 places = ", ".join(settings.contact_points)
                 raise StoreUnavailable(
                     f"cannot connect to Cassandra at {places} ({_short(error)}): check cassandra.contact_points, "
@@ -217,6 +219,16 @@ class CassandraDriver:
             raise StoreUnavailable("the store is closed")
 
 
+def _use(session: Session, keyspace: str) -> None:
+    """Blocks."""
+    names = {row[0] for row in session.execute("SELECT keyspace_name FROM system_schema.keyspaces")}
+    if keyspace not in names:
+        raise SchemaMismatch(
+            f"Cassandra has no keyspace {keyspace!r}: check cassandra.keyspace, or run `plexus schema apply`"
+        )
+    session.set_keyspace(keyspace)
+
+
 def _cluster(settings: CassandraSettings) -> Cluster:
     authentication = None
     if settings.username:
@@ -285,7 +297,7 @@ def _errors_explained(kind: Kind) -> Iterator[None]:
     except Unavailable as error:
         # The coordinator knew before it began that too few replicas live.
         raise StoreUnavailable(f"Cassandra has no quorum for a {kind.value}: {_short(error)}") from error
-    except (NoHostAvailable, OperationTimedOut, RequestExecutionException, OSError) as error:
+    except _FAILURES as error:
         message = f"Cassandra did not answer a {kind.value}: {_short(error)}"
         if kind is Kind.CONDITIONAL:
             raise OutcomeUnknown(message) from error
