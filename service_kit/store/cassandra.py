@@ -37,10 +37,10 @@ T = TypeVar("T")
 class CassandraStore:
     atomic_tables = False
 
-    def __init__(self, driver: CassandraDriver, tables: Iterable[Table[Any]]) -> None:
+    def __init__(self, driver: CassandraDriver, tables: Iterable[Table[Any]], keyspace: str) -> None:
         """Over a driver that others may share; see `open`."""
         self._driver = driver
-        self._statements = {table.name: Statements(table) for table in tables}
+        self._statements = {table.name: Statements(table, keyspace) for table in tables}
         for statements in self._statements.values():
             _check_comparable(statements.table)
         self._is_closed = False
@@ -53,7 +53,7 @@ class CassandraStore:
         driver = await CassandraDriver.connect(settings, keyspace=settings.keyspace)
         try:
             await check_schema(driver, settings, tables)
-            store = cls(driver, tables)
+            store = cls(driver, tables, settings.keyspace)
         except BaseException:
             await driver.close()
             raise

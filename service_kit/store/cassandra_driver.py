@@ -97,15 +97,16 @@ class CassandraDriver:
         cluster = _cluster(settings)
         try:
             session = await asyncio.to_thread(cluster.connect)
+            _check_data_centre(cluster, settings.local_data_centre)
             if keyspace is not None:
-                await asyncio.to_thread(_use, session, keyspace)
+                await asyncio.to_thread(_check_keyspace, session, keyspace)
         except BaseException as error:
             await asyncio.to_thread(cluster.shutdown)
             if isinstance(error, _FAILURES):
                 places = ", ".join(settings.contact_points)
                 raise StoreUnavailable(
                     f"cannot connect to Cassandra at {places} ({_short(error)}): check cassandra.contact_points, "
-                    "cassandra.local_data_centre, and the user name and password"
+                    "and the user name and password"
                 ) from error
             raise
         return cls(cluster, session)
@@ -219,14 +220,21 @@ class CassandraDriver:
             raise StoreUnavailable("the store is closed")
 
 
-def _use(session: Session, keyspace: str) -> None:
+def _check_data_centre(cluster: Cluster, local: str) -> None:
+    names = sorted({str(host.datacenter) for host in cluster.metadata.all_hosts()})
+    if local not in names:
+        raise StoreUnavailable(
+            f"Cassandra has no data centre {local!r}, only {', '.join(names)}: correct cassandra.local_data_centre"
+        )
+
+
+def _check_keyspace(session: Session, keyspace: str) -> None:
     """Blocks."""
     names = {row[0] for row in session.execute("SELECT keyspace_name FROM system_schema.keyspaces")}
     if keyspace not in names:
         raise SchemaMismatch(
             f"Cassandra has no keyspace {keyspace!r}: check cassandra.keyspace, or run `plexus schema apply`"
         )
-    session.set_keyspace(keyspace)
 
 
 def _cluster(settings: CassandraSettings) -> Cluster:

@@ -71,7 +71,7 @@ async def planned_changes(
     changes: list[_Change] = []
     for table in tables:
         if table.name not in found:
-            changes.append(_Change(create_table(table), f"table {table.name}"))
+            changes.append(_Change(create_table(table, settings.keyspace), f"table {table.name}"))
         else:
             changes.extend(_additions(settings.keyspace, table, found[table.name]))
     return changes
@@ -88,7 +88,7 @@ def _additions(keyspace: str, table: Table[Any], found: dict[str, _Column]) -> l
                 raise SchemaMismatch(f"{place}: missing in the key. This is another program's table: {_ELSEWHERE}")
             if not nullable[name]:
                 raise SchemaMismatch(f"{place}: a new column must allow None, or older rows cannot be read")
-            cql = f"ALTER TABLE {table.name} ADD {name} {wanted.cql_type}"
+            cql = f"ALTER TABLE {keyspace}.{table.name} ADD {name} {wanted.cql_type}"
             changes.append(_Change(cql, f"column {table.name}.{name}"))
         elif there != wanted:
             raise SchemaMismatch(f"{place}: is {there}, not {wanted}. This is another program's table: {_ELSEWHERE}")

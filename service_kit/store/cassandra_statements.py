@@ -21,8 +21,9 @@ WINDOWS_PER_LIFE = 30
 
 
 class Statements:
-    def __init__(self, table: Table[Any]) -> None:
+    def __init__(self, table: Table[Any], keyspace: str) -> None:
         self.table = table
+        self._name = f"{keyspace}.{table.name}"
         self.make: Callable[[Sequence[Any]], Any] = table.row_type._make
         names = [column.name for column in table.columns]
         self._columns = ", ".join(names)
@@ -32,12 +33,12 @@ class Statements:
 
     @cached_property
     def get(self) -> str:
-        return f"SELECT {self._columns} FROM {self.table.name} WHERE {self._where_key}"
+        return f"SELECT {self._columns} FROM {self._name} WHERE {self._where_key}"
 
     @cached_property
     def put(self) -> str:
         marks = ", ".join("?" for _ in self.table.columns)
-        return f"INSERT INTO {self.table.name} ({self._columns}) VALUES ({marks})"
+        return f"INSERT INTO {self._name} ({self._columns}) VALUES ({marks})"
 
     @cached_property
     def insert(self) -> str:
@@ -45,7 +46,7 @@ class Statements:
 
     @cached_property
     def delete(self) -> str:
-        return f"DELETE FROM {self.table.name} WHERE {self._where_key}"
+        return f"DELETE FROM {self._name} WHERE {self._where_key}"
 
     @cached_property
     def delete_if_there(self) -> str:
@@ -53,13 +54,13 @@ class Statements:
 
     @cached_property
     def delete_partition(self) -> str:
-        return f"DELETE FROM {self.table.name} WHERE {_equal(self._partition)}"
+        return f"DELETE FROM {self._name} WHERE {_equal(self._partition)}"
 
     @cached_property
     def replace(self) -> str:
         """Parameters: new values, key, expected values."""
         changes = ", ".join(f"{name} = ?" for name in self._values)
-        return f"UPDATE {self.table.name} SET {changes} WHERE {self._where_key} IF {_equal(self._values)}"
+        return f"UPDATE {self._name} SET {changes} WHERE {self._where_key} IF {_equal(self._values)}"
 
     @cached_property
     def delete_if(self) -> str:
@@ -80,7 +81,7 @@ class Statements:
         order = ""
         if reverse and self._clustering:
             order = f" ORDER BY {', '.join(f'{name} DESC' for name in self._clustering)}"
-        cql = f"SELECT {self._columns} FROM {self.table.name} WHERE {' AND '.join(conditions)}{order} LIMIT ?"
+        cql = f"SELECT {self._columns} FROM {self._name} WHERE {' AND '.join(conditions)}{order} LIMIT ?"
         return cql, tuple(bounds)
 
     def page(self, prefix_length: int, *, is_first: bool) -> str:
@@ -89,20 +90,20 @@ class Statements:
         rest = self._clustering[prefix_length:]
         if not is_first:
             conditions.append(f"({', '.join(rest)}) > ({', '.join('?' for _ in rest)})")
-        return f"SELECT {self._columns} FROM {self.table.name} WHERE {' AND '.join(conditions)} LIMIT ?"
+        return f"SELECT {self._columns} FROM {self._name} WHERE {' AND '.join(conditions)} LIMIT ?"
 
     @property
     def _where_key(self) -> str:
         return _equal([*self._partition, *self._clustering])
 
 
-def create_table(table: Table[Any]) -> str:
+def create_table(table: Table[Any], keyspace: str) -> str:
     definitions = [f"{column.name} {CQL_TYPES[column.type]}" for column in table.columns]
     names = [column.name for column in table.columns]
     key = ", ".join([f"({', '.join(names[: table.partition_key])})", *names[table.partition_key : table.key_length]])
     options = " AND ".join(f"{name} = {value}" for name, value in table_options(table).items())
     return (
-        f"CREATE TABLE IF NOT EXISTS {table.name} ({', '.join(definitions)}, PRIMARY KEY ({key})) "
+        f"CREATE TABLE IF NOT EXISTS {keyspace}.{table.name} ({', '.join(definitions)}, PRIMARY KEY ({key})) "
         f"WITH comment = 'written by: {table.writer}' AND {options}"
     )
 

@@ -45,7 +45,8 @@ class SharedKeyspace:
         if self._driver is None:
             await apply_schema(self.settings, self.tables)
             self._driver = await CassandraDriver.connect(self.settings, keyspace=self.settings.keyspace)
-        return PrefixedStore(CassandraStore(self._driver, self.tables), f"{os.getpid()}.{next(_numbers)}|")
+        store = CassandraStore(self._driver, self.tables, self.settings.keyspace)
+        return PrefixedStore(store, f"{os.getpid()}.{next(_numbers)}|")
 
     async def close(self) -> None:
         if self._driver is not None:
