@@ -11,7 +11,7 @@ import os
 import secrets
 from pathlib import Path
 
-from service_kit.config import Settings
+from service_kit.config import ClusterSettings, Settings
 from service_kit.ledger.tables import CLUSTER, ClusterRow
 from service_kit.shards import ShardMap
 from service_kit.store.interface import OutcomeUnknown, SchemaMismatch, Store
@@ -44,10 +44,13 @@ async def check_cluster(store: Store, settings: Settings, version: int) -> None:
 
 
 def check_shard_counts(settings: Settings, shards: ShardMap) -> None:
-    """A count that somebody has written into the configuration must be the one that the store was made with."""
+    """A count that somebody has chosen must be the one that the store was made with. Raises WrongCluster.
+
+    The default is nobody's choice: with it, a store keeps the count that it has.
+    """
     for name, there in (("room_shards", shards.room_shards), ("user_shards", shards.user_shards)):
         wanted = getattr(settings.cluster, name)
-        if name in settings.cluster.model_fields_set and wanted != there:
+        if wanted not in (there, ClusterSettings.model_fields[name].default):
             raise WrongCluster(
                 f"cluster.{name} is {wanted}, and the store was made with {there}: set it to {there}; how many shards "
                 "there are cannot be changed"
