@@ -236,8 +236,7 @@ class Nodes:
             "data_file_directories": [str(home / "data")],
             **{f"{name}_directory": str(home / name) for name in ("commitlog", "saved_caches", "hints", "cdc_raw")},
             # As docs/cassandra.md tells operators: what was acknowledged is on the disk.
-            "commitlog_sync": "group",
-            "commitlog_sync_group_window": "2ms",
+            "commitlog_sync": "batch",
             "commitlog_segment_size": "16MiB",
             "commitlog_total_space": "256MiB",
             "paxos_variant": "v2",
