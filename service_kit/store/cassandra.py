@@ -132,7 +132,7 @@ class CassandraStore:
             checks.check_types(table, new)
         cql, values = self._replacement(table, key, expected, new)
         if not cql:
-            return await self.get_settled(table, key) is None
+            return await self.get_settled(table, key) == expected
         if await self._is_applied([(cql, values)]):
             return True
         # The server may have met this write's own first round and call that a defeat.
@@ -215,6 +215,8 @@ class CassandraStore:
         if expected is None:
             return (statements.insert, new) if new is not None else ("", ())
         former = expected[table.key_length :]
+        if not former:  # a row that is all key
+            return (statements.delete_if_there, key) if new is None else ("", ())
         if new is None:
             return statements.delete_if, (*key, *former)
         return statements.replace, (*new[table.key_length :], *key, *former)
@@ -222,7 +224,8 @@ class CassandraStore:
 
 def _check_comparable(table: Table[Any]) -> None:
     """`IF value = null` holds for an absent row too: one value that is never None tells the two apart."""
-    if table.conditional and all(column.nullable for column in table.columns[table.key_length :]):
+    values = table.columns[table.key_length :]
+    if table.conditional and values and all(column.nullable for column in values):
         raise TypeError(f"table {table.name}: a conditional table needs a value column that cannot be None")
 
 

@@ -46,6 +46,11 @@ class Lease(NamedTuple):
     is_draining: bool
 
 
+class Cordon(NamedTuple):
+    service: str
+    worker: str
+
+
 class Receipt(NamedTuple):
     user_id: str
     txn_id: str
@@ -57,9 +62,10 @@ TIMELINE = Table("timeline_by_room", TimelineEntry, partition_key=2, clustering_
 STATE = Table("state_by_room", StateEntry, partition_key=1, clustering_key=2, writer="tests")
 ROOMS = Table("rooms", Room, partition_key=1, clustering_key=0, writer="tests")
 LEASES = Table("leases", Lease, partition_key=1, clustering_key=0, writer="tests", conditional=True)
+CORDONS = Table("cordons", Cordon, partition_key=1, clustering_key=1, writer="tests", conditional=True)
 EVENT_BY_TXN = Table("event_by_txn", Receipt, partition_key=1, clustering_key=1, writer="tests", ttl_s=3600)
 
-TABLES = (LEDGER, TIMELINE, STATE, ROOMS, LEASES, EVENT_BY_TXN)
+TABLES = (LEDGER, TIMELINE, STATE, ROOMS, LEASES, CORDONS, EVENT_BY_TXN)
 
 
 def fact(position: int, *, shard: str = "room.1", bucket: int = 0, batch_id: str = "a", size: int = 3) -> Fact:

@@ -18,6 +18,7 @@ from service_kit.store.sqlite import SqliteStore
 from tests.cassandra.nodes import Nodes
 from tests.cassandra.stores import SharedKeyspace, settings_for
 from tests.contracts.store_tables import (
+    CORDONS,
     EVENT_BY_TXN,
     LEASES,
     LEDGER,
@@ -25,6 +26,7 @@ from tests.contracts.store_tables import (
     STATE,
     TABLES,
     TIMELINE,
+    Cordon,
     Lease,
     Receipt,
     Room,
@@ -232,6 +234,18 @@ async def test_replace_if_compares_the_whole_row(store: Store) -> None:
     assert await store.get(LEASES, key) == second
     assert await store.replace_if(LEASES, key, second, None) is True
     assert await store.get_settled(LEASES, key) is None
+
+
+async def test_row_that_is_all_key_is_set_and_removed_conditionally(store: Store) -> None:
+    row, key = Cordon("s", "w1"), ("s", "w1")
+    assert await store.replace_if(CORDONS, key, row, None) is False
+    assert await store.replace_if(CORDONS, key, row, row) is False
+    assert await store.replace_if(CORDONS, key, None, row) is True
+    assert await store.replace_if(CORDONS, key, row, row) is True
+    assert await store.get_settled(CORDONS, key) == row
+    assert await store.replace_if(CORDONS, key, row, None) is True
+    assert await store.replace_if(CORDONS, key, None, None) is True
+    assert await store.scan(CORDONS, ("s",), limit=10) == []
 
 
 async def test_one_of_many_racing_replacements_wins(store: Store) -> None:

@@ -17,7 +17,7 @@ from service_kit.shards import ShardMap
 from service_kit.store.interface import SchemaMismatch
 from service_kit.store.memory import MemoryStore
 
-FINGERPRINT = "a097d0a832672841"
+FINGERPRINT = "56bf1f526900ea05"
 
 
 def settings(data_dir: Path, **others: Any) -> Settings:
