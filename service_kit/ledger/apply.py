@@ -56,8 +56,8 @@ class TableWriter:
             for row in rows:
                 writes.extend(domain.tables_for(row.position, Fact.FromString(row.fact)))
             position = rows[-1].position
-            await self._store.write(writes)
-            await self._store.write([self._record(position)])  # only once they are all there
+            await self._store.write(writes, as_of=position)
+            await self._store.write([self._record(position)], as_of=position)  # only once they are all there
         self.applied_through = head
 
     def progress_due(self, position: int) -> list[Write]:
@@ -100,7 +100,7 @@ class TableWriter:
         if self._task is not None:
             await self._task
         if self.applied_through > self._recorded_through:
-            await self._store.write([self._record(self.applied_through)])
+            await self._store.write([self._record(self.applied_through)], as_of=self.applied_through)
 
     def stop(self) -> None:
         """Give up what waits: another owner redoes it."""
@@ -128,11 +128,11 @@ class TableWriter:
         while True:
             try:
                 if writes:
-                    await self._store.write(writes)
+                    await self._store.write(writes, as_of=through_position)
                 if record is None:  # only once they are all there
                     record = self.progress_due(through_position)
                 if record:
-                    await self._store.write(record)
+                    await self._store.write(record, as_of=through_position)
                 break
             except StoreError as error:
                 _logger.warning("tables of shard %s could not be written, trying again: %s", self._shard, error)

@@ -1,8 +1,9 @@
 """The store of a cluster: Apache Cassandra behind the declared tables (ADR-0012).
 
-Plain tables are written at QUORUM with the client's timestamps, conditional
-ones by lightweight transactions alone, also when they are deleted: a plain
-delete over rows that Paxos wrote would carry another clock's timestamp.
+Plain tables are written at QUORUM, with the ledger's position as the timestamp
+(`as_of`) or else the client's clock; conditional ones by lightweight
+transactions alone, also when they are deleted: a plain delete over rows that
+Paxos wrote would carry another clock's timestamp.
 
 Nothing is atomic beyond one partition: `atomic_tables` is False, and whoever
 appends to a ledger writes the tables afterwards.
@@ -99,7 +100,7 @@ class CassandraStore:
                 return
             last = table.key_of(rows[-1])[table.partition_key + len(prefix) :]
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write(self, writes: Sequence[Write], *, as_of: int | None = None) -> None:
         checks.check_plain(writes)
         _check_values(writes)
         # Of several writes of one row only the last: in one batch they would carry the same timestamp.
@@ -109,7 +110,7 @@ class CassandraStore:
         for name, partition, write in bound:
             partitions.setdefault((name, partition), []).append(write)
         batches = [batch for some in partitions.values() for batch in _cut(some)]
-        await _in_parallel([partial(self._write_batch, batch) for batch in batches])
+        await _in_parallel([partial(self._write_batch, batch, as_of) for batch in batches])
 
     async def insert_all_if_absent(
         self, table: Table[RowT], rows: Sequence[RowT], *, tables: Sequence[Write] = ()
@@ -195,17 +196,21 @@ class CassandraStore:
             rows = await self._driver.execute_batch(await self._bound(statements), Kind.CONDITIONAL)
         return bool(rows[0][0])
 
-    async def _write_batch(self, writes: Sequence[Write]) -> None:
-        statements = [
-            (self._of(write.table).put, write.row)
-            if isinstance(write, Put)
-            else (self._of(write.table).delete, write.key)
-            for write in writes
-        ]
+    async def _write_batch(self, writes: Sequence[Write], as_of: int | None) -> None:
+        statements = [self._statement(write, as_of) for write in writes]
         if len(statements) == 1:
             await self._execute(*statements[0], Kind.WRITE)
         else:
             await self._driver.execute_batch(await self._bound(statements), Kind.WRITE)
+
+    def _statement(self, write: Write, as_of: int | None) -> tuple[str, Sequence[Value]]:
+        """With the position as its timestamp, if there is one; a time window needs real ones."""
+        statements = self._of(write.table)
+        if as_of is None or write.table.ttl_s is not None:
+            return (statements.put, write.row) if isinstance(write, Put) else (statements.delete, write.key)
+        if isinstance(write, Put):
+            return statements.put_as_of, (*write.row, as_of)
+        return statements.delete_as_of, (as_of, *write.key)
 
     def _replacement(
         self, table: Table[RowT], key: Key, expected: RowT | None, new: RowT | None

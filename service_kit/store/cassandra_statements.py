@@ -41,6 +41,16 @@ class Statements:
         return f"INSERT INTO {self._name} ({self._columns}) VALUES ({marks})"
 
     @cached_property
+    def put_as_of(self) -> str:
+        """Parameters: the row, the timestamp."""
+        return f"{self.put} USING TIMESTAMP ?"
+
+    @cached_property
+    def delete_as_of(self) -> str:
+        """Parameters: the timestamp, the key."""
+        return f"DELETE FROM {self._name} USING TIMESTAMP ? WHERE {self._where_key}"
+
+    @cached_property
     def insert(self) -> str:
         return f"{self.put} IF NOT EXISTS"
 

@@ -96,10 +96,14 @@ class Store(Protocol):
         """All rows of a partition (with that clustering prefix), ascending, page by page; not one snapshot."""
         ...
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write(self, writes: Sequence[Write], *, as_of: int | None = None) -> None:
         """Do all of these, those of one row in order; durable on return.
 
         Not atomic: after a crash or an error some may be done, not always the first ones.
+
+        `as_of` is the ledger's position that these rows are the tables' state at: without `atomic_tables`, a row
+        stays as the largest position says, whoever writes last. So a former owner that wakes up late, or has another
+        clock, overwrites nothing. Tables with a `ttl_s` go by the clock.
         """
         ...
 

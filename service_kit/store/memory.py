@@ -64,6 +64,7 @@ class MemoryStore:
         self.before_call: Callable[[str], Awaitable[None]] | None = None
         self._clock = clock or SystemClock()
         self._tables: dict[str, dict[Key, _Partition]] = {table.name: {} for table in tables}
+        self._as_of: dict[tuple[str, Key], int] = {}
         self._failures: deque[tuple[StoreError, bool]] = deque()
         self.calls: defaultdict[str, int] = defaultdict(int)
         """How often each call was made."""
@@ -101,11 +102,11 @@ class MemoryStore:
                 return
             after = table.key_of(rows[-1])[table.partition_key :]
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write(self, writes: Sequence[Write], *, as_of: int | None = None) -> None:
         checks.check_plain(writes)
         failure = await self._begin_write("write")
         if failure is None or failure[1]:
-            self._apply(writes)
+            self._apply(writes if as_of is None or self.atomic_tables else self._not_overtaken(writes, as_of))
         _raise(failure)
 
     async def insert_all_if_absent(
@@ -114,6 +115,9 @@ class MemoryStore:
         checks.check_conditional(table)
         checks.check_one_partition(table, rows)
         checks.check_plain(tables)
+        for write in tables if not self.atomic_tables else ():
+            if isinstance(write, Put):
+                checks.check_types(write.table, write.row)
         keys = [table.key_of(row) for row in rows]
         failure = await self._begin_write("insert_all_if_absent")
         inserted = False
@@ -221,6 +225,17 @@ class MemoryStore:
             table, row = write
             partition = self._partitions(table).setdefault(tuple(row[: table.partition_key]), _Partition())
             partition.put(tuple(row[table.partition_key : table.key_length]), tuple(row), now_ms)
+
+    def _not_overtaken(self, writes: Sequence[Write], as_of: int) -> list[Write]:
+        """Without those of rows that have been written as of a later position."""
+        current = []
+        for write in writes:
+            key = write.row[: write.table.key_length] if isinstance(write, Put) else write.key
+            place = (write.table.name, tuple(key))
+            if write.table.ttl_s is not None or self._as_of.get(place, as_of) <= as_of:
+                self._as_of[place] = as_of
+                current.append(write)
+        return current
 
     def _delete(self, table: Table[Any], key: Key) -> None:
         partition = self._partitions(table).get(tuple(key[: table.partition_key]))

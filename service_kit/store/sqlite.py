@@ -115,7 +115,7 @@ class SqliteStore:
             last = table.key_of(rows[-1])[table.partition_key + len(prefix) :]
             await asyncio.sleep(0)  # let others run between pages
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write(self, writes: Sequence[Write], *, as_of: int | None = None) -> None:
         checks.check_plain(writes)
         executions = self._executions(writes)
         if len(executions) <= ROWS_PER_TRANSACTION_MAX:

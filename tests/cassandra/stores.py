@@ -81,8 +81,8 @@ class PrefixedStore:
         async for page in self._store.pages(table, self._in(partition), prefix=prefix):
             yield [self._out(row) for row in page]
 
-    async def write(self, writes: Sequence[Write]) -> None:
-        await self._store.write(self._writes(writes))
+    async def write(self, writes: Sequence[Write], *, as_of: int | None = None) -> None:
+        await self._store.write(self._writes(writes), as_of=as_of)
 
     async def insert_all_if_absent(
         self, table: Table[RowT], rows: Sequence[RowT], *, tables: Sequence[Write] = ()
