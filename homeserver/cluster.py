@@ -70,7 +70,7 @@ async def write_version(store: Store, version: int) -> None:
 
 async def check_version(store: Store, settings: Settings, version: int) -> None:
     """Raises SchemaMismatch, StoreError."""
-    row = await store.get_settled(CLUSTER, (_VERSION,))
+    row = await store.get(CLUSTER, (_VERSION,))  # a plain read: with it a missing quorum shows at once
     there = int(row.value) if row else 0
     if there < version:
         raise SchemaMismatch(

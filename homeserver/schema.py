@@ -35,6 +35,7 @@ async def _apply(settings: Settings) -> None:
     store = await open_cassandra(settings)
     try:
         await write_version(store, SCHEMA_VERSION)
+        await check_version(store, settings, SCHEMA_VERSION)
     finally:
         await store.close()
     for words in made:

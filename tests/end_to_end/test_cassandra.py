@@ -170,6 +170,15 @@ def claimed_keyspace(cassandra_node: Nodes, applied_keyspace: str, tmp_path_fact
     return applied_keyspace
 
 
+def test_cluster_without_a_quorum_is_refused(tmp_path: Path, cassandra_node: Nodes) -> None:
+    place = Scene(tmp_path, cassandra_node, f"no_quorum_{os.getpid()}")
+    settings = json.loads(place.config.read_text())
+    place.configure(cassandra=settings["cassandra"] | {"replication": {DATA_CENTRE: 3}})
+    status, output = place.schema("apply")
+    assert status == 1
+    assert "Cassandra has no quorum for a read, 1 of 2 replicas live: start the nodes" in output
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

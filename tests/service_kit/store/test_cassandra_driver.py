@@ -169,6 +169,16 @@ async def test_error_says_whether_a_conditional_write_may_have_happened(
             await task
 
 
+async def test_lack_of_replicas_is_named_behind_the_librarys_words() -> None:
+    driver, session = driver_and_session()
+    task = begin(driver)
+    await turns()
+    inner = Unavailable("too few", required_replicas=2, alive_replicas=1)
+    session.sent[0].fail(NoHostAvailable("none", {"host": inner}))
+    with pytest.raises(StoreUnavailable, match="no quorum for a read, 1 of 2 replicas live"):
+        await task
+
+
 async def test_request_that_cannot_be_sent_gives_its_permit_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cassandra_driver, "IN_FLIGHT_MAX", 1)
     driver, session = driver_and_session()
