@@ -21,7 +21,7 @@ SYNAPSE_VENV := .venv-synapse
 SYNAPSE_STAMP := $(SYNAPSE_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fuzz check format bench bench-peers bench-scaling load proto proto-check docs docs-check lock ci clean
+.PHONY: help setup run test test-cluster fuzz check format bench bench-peers bench-scaling load proto proto-check docs docs-check lock ci clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ test: $(DEV_STAMP)  ## run all tests
 
 fuzz: $(DEV_STAMP)  ## fuzz what reads bytes from outside, FUZZ_SECONDS for each target
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+test-cluster: $(DEV_STAMP)  ## real faults: three Cassandra nodes, three NATS servers, two of everything, and kills
+	$(BIN)/python -m tests.cluster
 
 check: $(DEV_STAMP) proto-check docs-check  ## format, lint, types, import rules, generated files, tidiness
 	$(BIN)/ruff format --check .
