@@ -123,6 +123,9 @@ lock: $(DEV_STAMP)  ## resolve the dependencies of pyproject.toml again
 		pyproject.toml requirements/build.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" --output-file requirements/synapse.txt requirements/synapse.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" --output-file requirements/image.txt --extra cassandra --extra kernels \
+		pyproject.toml requirements/build.in
 
 clean:  ## remove environments and caches (not your data directory)
 	rm -rf $(VENV) $(SYNAPSE_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

@@ -12,6 +12,7 @@ import secrets
 from pathlib import Path
 
 from service_kit.config import ClusterSettings, Settings
+from service_kit.hosted_servers import HostedServers
 from service_kit.ledger.tables import CLUSTER, ClusterRow
 from service_kit.shards import ShardMap
 from service_kit.store.interface import OutcomeUnknown, SchemaMismatch, Store
@@ -41,6 +42,21 @@ async def check_cluster(store: Store, settings: Settings, version: int) -> None:
             f"keyspace {settings.cassandra.keyspace} holds the accounts and rooms of {server_name}: set server_name to "
             "that, or name another keyspace (cassandra.keyspace)"
         )
+
+
+async def check_signing_keys(store: Store, settings: Settings, hosted_servers: HostedServers) -> None:
+    """All processes must sign in a server's name with the same key, which each reads from its own data directory.
+
+    Raises WrongCluster, StoreError.
+    """
+    for server_name in hosted_servers.names:
+        key = hosted_servers.signing_key(server_name)
+        own = f"{key.key_id} {key.verify_key_base64}"
+        if await _read_or_write(store, f"signing_key {server_name}", own) != own:
+            raise WrongCluster(
+                f"the signing key of {server_name} in {settings.data_dir / 'signing_keys'} is not the one that this "
+                "cluster signs with: copy that directory from a machine of the cluster, or share it"
+            )
 
 
 def check_shard_counts(settings: Settings, shards: ShardMap) -> None:

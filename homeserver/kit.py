@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import roomserver.tables
 import userserver.tables
-from homeserver.cluster import check_cluster, check_shard_counts
+from homeserver.cluster import check_cluster, check_shard_counts, check_signing_keys
 from service_kit.bus.interface import Bus
 from service_kit.bus.nats import NatsBus
 from service_kit.clock import Clock, SystemClock
@@ -56,7 +56,10 @@ async def open_kit(settings: Settings, servers: Sequence[str], name: str, stack:
     wanted = ShardMap(settings.cluster.room_shards, settings.cluster.user_shards)
     shards = await read_or_create_shard_map(store, wanted)
     check_shard_counts(settings, shards)
-    return Kit(settings, SystemClock(), bus, store, shards, load_hosted_servers(settings))
+    hosted_servers = load_hosted_servers(settings)
+    if settings.store.engine == "cassandra":
+        await check_signing_keys(store, settings, hosted_servers)
+    return Kit(settings, SystemClock(), bus, store, shards, hosted_servers)
 
 
 async def connect_bus(settings: Settings, servers: Sequence[str], name: str) -> NatsBus:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from matrix_protocol.encoding import encode_base64
 from tests.cassandra.nodes import DATA_CENTRE, Nodes
 from tests.end_to_end.client import Client, Refused
 from tests.end_to_end.load import Load, scene
@@ -21,6 +22,7 @@ from tests.end_to_end.test_kills import live_workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cassandra_end_to_end")]
 SENDERS = 4
+SIGNING_KEY = f"ed25519 a_test {encode_base64(bytes(range(32)))}\n"
 REFUSED_S_MAX = 40.0
 TWO_ROOMSERVERS = ("--processes", "--replicas", "roomserver=2")
 
@@ -41,6 +43,10 @@ class Scene:
             **settings,
         }
         self.server = PlexusServer(directory, *options, "--config", str(self.config))
+        # Servers that come one after the other on one keyspace are one cluster: they sign with one key.
+        keys = self.server.data_dir / "signing_keys"
+        keys.mkdir(parents=True)
+        (keys / "localhost.key").write_text(SIGNING_KEY)
         self.configure()
 
     def configure(self, **settings: Any) -> None:

@@ -68,7 +68,7 @@ def test_nonsense_replicas_are_refused(text: str, capsys: pytest.CaptureFixture[
 
 
 def test_replicas_are_read() -> None:
-    options = cli._parser().parse_args(["up", "--processes", "--replicas", "roomserver=2,sync_api=3"])
+    options = cli.make_parser().parse_args(["up", "--processes", "--replicas", "roomserver=2,sync_api=3"])
     assert options.replicas == {"roomserver": 2, "sync_api": 3}
 
 
@@ -102,6 +102,6 @@ def test_status_of_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_help_imports_nothing_that_is_slow() -> None:
-    code = "import sys, homeserver.cli; homeserver.cli._parser(); print(*sys.modules)"
+    code = "import sys, homeserver.cli; homeserver.cli.make_parser(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"asyncio", "pydantic", "grpc", "httptools", "sqlite3"} & set(loaded) == set()

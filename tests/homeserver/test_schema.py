@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from homeserver.cluster import WrongCluster, check_cluster, check_shard_counts, check_version, write_version
+from homeserver.cluster import (
+    WrongCluster,
+    check_cluster,
+    check_shard_counts,
+    check_signing_keys,
+    check_version,
+    write_version,
+)
 from homeserver.kit import SCHEMA_VERSION, TABLES
 from homeserver.schema import run_schema_action
 from service_kit.config import Settings
+from service_kit.hosted_servers import load_hosted_servers
 from service_kit.ledger.tables import CLUSTER
 from service_kit.shards import ShardMap
 from service_kit.store.interface import SchemaMismatch
@@ -86,3 +95,14 @@ def test_configured_shard_count_must_be_the_stores(tmp_path: Path) -> None:
 def test_schema_commands_are_for_cassandra(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_schema_action(settings(tmp_path), "apply") == 1
     assert "store.engine is sqlite: it makes its tables by itself" in capsys.readouterr().err
+
+
+async def test_process_with_another_signing_key_is_refused(tmp_path: Path) -> None:
+    store = await store_of_version(1)
+    first, second = settings(tmp_path / "first"), settings(tmp_path / "second")
+    await check_signing_keys(store, first, load_hosted_servers(first))
+    await check_signing_keys(store, first, load_hosted_servers(first))
+    with pytest.raises(WrongCluster, match="copy that directory from a machine of the cluster"):
+        await check_signing_keys(store, second, load_hosted_servers(second))
+    shutil.copytree(tmp_path / "first" / "signing_keys", tmp_path / "second" / "signing_keys", dirs_exist_ok=True)
+    await check_signing_keys(store, second, load_hosted_servers(second))
