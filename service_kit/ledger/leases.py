@@ -240,8 +240,11 @@ class ShardHolder:
             owners = await self._owner_rows()
             wanted = self._wanted_among(live, await read_placement(self._store, self._kind))
             await self._abandon_superseded(owners)
+            left = [
+                row for shard, row in owners.items() if wanted.get(shard) != self.worker and self._is_left(shard, row)
+            ]
             moved = [shard for shard in self._owners if wanted[shard] != self.worker]
-            await asyncio.gather(*(self._release(shard) for shard in moved))
+            await asyncio.gather(*(self._release(shard) for shard in moved), *(self._free(row) for row in left))
             free = [
                 shard
                 for shard in self._shards
@@ -271,6 +274,18 @@ class ShardHolder:
     def _is_free(self, row: ShardOwnerRow | None, live: frozenset[str]) -> bool:
         # A row that names this worker is left from its life before, or from a memory that was thrown away.
         return row is None or not row.worker or row.worker == self.worker or row.worker not in live
+
+    def _is_left(self, shard: Shard, row: ShardOwnerRow) -> bool:
+        """Whether the row names this worker, who does not serve the shard: its lease had run out, a release had
+        failed, or it was written in a former life. Nobody else may take the shard as long as this worker is alive."""
+        return row.worker == self.worker and shard not in self._owners
+
+    async def _free(self, row: ShardOwnerRow) -> None:
+        try:
+            if await self._replace_owner(row, row._replace(worker="", since_ms=None, cause=None, stall_ms=None)):
+                await self._announce(str(Shard(row.kind, row.number)), row.epoch)
+        except StoreError as error:  # the next round tries again
+            _logger.warning("%s could not give up shard %s.%d: %s", self.worker, row.kind, row.number, error)
 
     async def _take(self, shard: Shard, former: ShardOwnerRow | None) -> None:
         row = ShardOwnerRow(shard.kind, shard.number, self.worker, former.epoch + 1 if former else 1)

@@ -117,6 +117,17 @@ async def test_shards_move_to_a_second_worker_and_back_well_under_a_second(clust
     assert [row.worker for row in await cluster.store.scan(WORKERS, ("roomserver",), limit=10)] == ["a"]
 
 
+async def test_a_shard_that_a_worker_left_and_should_not_have_goes_to_another(cluster: Cluster) -> None:
+    await cluster.kill(await cluster.started("b"))
+    # All rows name b, whose lease still holds: a may not take its half of them, and b no longer wants it.
+    first = await cluster.started("a")
+    second = await cluster.started("b")
+    await settle()
+    await cluster.clock.advance(1.5)
+    assert sorted(first.owned_shards + second.owned_shards) == ALL
+    assert len(first.owned_shards) == len(second.owned_shards) == 4
+
+
 async def test_a_pinned_shard_moves_to_its_worker_and_says_how_it_came_there(cluster: Cluster) -> None:
     holders = {name: await cluster.started(name) for name in ("a", "b")}
     await settle()
