@@ -9,6 +9,7 @@ import sys
 import time
 
 from tests.simulation.known_bugs import KNOWN_BUGS
+from tests.simulation.loop import current_process
 from tests.simulation.scenario import run_seed
 
 ENTRIES_SHOWN = 60
@@ -24,7 +25,8 @@ def main() -> int:
     parser.add_argument("--fingerprints", action="store_true", help="print what identifies each run")
     parser.add_argument("--logs", action="store_true", help="show what the services log")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO if options.logs else logging.CRITICAL + 1)
+    logging.basicConfig(level=logging.INFO if options.logs else logging.CRITICAL + 1, format="%(message)s")
+    logging.setLogRecordFactory(_record_of_process)
     failed, run = 0, 0
     began_s = time.process_time()
     for seed in range(options.first_seed, options.first_seed + options.seeds):
@@ -42,6 +44,15 @@ def main() -> int:
     return 1 if failed else 0
 
 
+def _record_of_process(*args: object, **more: object) -> logging.LogRecord:
+    """A log record that begins with the virtual time and the process."""
+    record = logging.LogRecord(*args, **more)  # type: ignore[arg-type]
+    process = current_process()
+    if process is not None:
+        record.msg = f"{process.loop.time():9.4f} {process.name}: {record.msg}"
+    return record
+
+
 def _report(outcome, entries: int, bug: str | None) -> None:  # type: ignore[no-untyped-def]
     print(f"\nseed {outcome.seed} violates:")
     for violation in outcome.violations[:5]:
@@ -56,5 +67,9 @@ def _report(outcome, entries: int, bug: str | None) -> None:  # type: ignore[no-
 
 if __name__ == "__main__":
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of strings in a set must be the same each time
-        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "tests.simulation", *sys.argv[1:]],
+            {**os.environ, "PYTHONHASHSEED": "0"},
+        )
     sys.exit(main())

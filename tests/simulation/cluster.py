@@ -211,9 +211,7 @@ class Cluster:
             self.settings.server_name, {self.settings.server_name: signing_key_of(self.settings.server_name)}, {}
         )
         self.hub = Hub(loop, rng, trace)
-        self.database = Database(
-            loop, rng, trace, TABLES, atomic_tables=atomic_tables, reads_at_once=reads_at_once
-        )
+        self.database = Database(loop, rng, trace, TABLES, atomic_tables=atomic_tables, reads_at_once=reads_at_once)
         self.places: list[Place] = []
         for components in TOPOLOGIES[topology]:
             copies = 1 if len(components) == 4 else rng.choice((2, 2, 3))

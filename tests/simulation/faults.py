@@ -11,7 +11,9 @@ from tests.simulation.trace import Trace
 
 
 class Misfortunes:
-    def __init__(self, cluster: Cluster, trace: Trace, rng: random.Random, *, chosen: list[str], every_s: float) -> None:
+    def __init__(
+        self, cluster: Cluster, trace: Trace, rng: random.Random, *, chosen: list[str], every_s: float
+    ) -> None:
         self._cluster = cluster
         self._trace = trace
         self._rng = rng

@@ -35,6 +35,11 @@ class State(Enum):
 _PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("simulated_process", default=None)
 
 
+def current_process() -> Process | None:
+    """Whose code this is."""
+    return _PROCESS.get()
+
+
 class Process:
     """One process; `run` and `create_task` do something as this process."""
 
@@ -73,7 +78,7 @@ class Process:
         self.resume()
 
     def hold(self, handle: asyncio.Handle) -> None:
-        """For the loop. What a dead process has is kept too: nothing of it may be collected and so run its `finally`."""
+        """For the loop. What a dead process has is kept too, lest it is collected and its `finally` blocks run."""
         self._held.append(handle)
 
 

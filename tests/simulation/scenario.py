@@ -28,7 +28,7 @@ from sync_api.waiter import Waiter
 from tests.simulation.bus import BusRates
 from tests.simulation.checks import Truth, check_acknowledged, check_tables, difference_of
 from tests.simulation.clients import Client
-from tests.simulation.cluster import TOPOLOGIES, Cluster, Node
+from tests.simulation.cluster import Cluster, Node
 from tests.simulation.faults import KINDS, Misfortunes
 from tests.simulation.loop import Deadlock, VirtualLoop
 from tests.simulation.store import StoreRates
@@ -111,9 +111,7 @@ class Scenario:
     async def run(self) -> None:
         profile, trace = self.profile, self.trace
         await self._begin()
-        misfortunes = Misfortunes(
-            self.cluster, trace, self.rng, chosen=profile.misfortunes, every_s=profile.every_s
-        )
+        misfortunes = Misfortunes(self.cluster, trace, self.rng, chosen=profile.misfortunes, every_s=profile.every_s)
         self.cluster.hub.rates, self.cluster.database.rates = profile.bus, profile.store
         writers = [self.loop.create_task(self._write(client)) for client in self.clients]
         readers = [self.loop.create_task(self._read(client)) for client in self.clients]
