@@ -20,7 +20,13 @@ from sync_api.user_view import Membership
 async def left_room(scope: SyncScope, membership: Membership) -> bytes:
     after = scope.since.rooms[membership.shard_number] if scope.since is not None else 0
     window = await _window(scope, membership, after)
-    known_after = 0 if scope.full_state else after
+    came_and_went = (
+        after > 0 and membership.prev_membership == "join" and not await _was_joined(scope, membership, after)
+    )
+    if came_and_went:
+        # What happened before they came is not in any answer: /messages tells.
+        window = window._replace(limited=True)
+    known_after = 0 if scope.full_state or came_and_went else after
     state = await _state(scope, membership, window, known_after)
     return b'{"timeline":%b,%b,"account_data":{"events":[%b]}}' % (
         timeline_json(scope, None, membership, window),
@@ -41,6 +47,12 @@ async def _window(scope: SyncScope, membership: Membership, after_position: int)
         # Whatever the history visibility: how their own membership ended is theirs to know.
         found = [event for event in await _own_event(scope, membership) if is_wanted(scope, event)] + found
     return newest_of(scope, found, left_at, more=more)
+
+
+async def _was_joined(scope: SyncScope, membership: Membership, at_position: int) -> bool:
+    own = StateKey(type=MEMBER, state_key=scope.user.user_id)
+    request = StateRequest(room_id=membership.room_id, keys=[own], at_position=at_position)
+    return any([event.membership == "join" async for event in read_state(scope.queries, request)])
 
 
 async def _own_event(scope: SyncScope, membership: Membership) -> list[TimelineEvent]:

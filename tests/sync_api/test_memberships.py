@@ -157,6 +157,19 @@ async def test_who_comes_back_is_told_that_there_is_a_gap() -> None:
         assert timeline["limited"] is True
 
 
+async def test_who_came_back_and_left_between_two_requests_is_told_that_there_is_a_gap() -> None:
+    world = World()
+    room = world.room("alice", "bob")
+    room.member("bob", "bob", "leave")
+    topic = room.state("alice", "m.room.topic", "", {"topic": "while bob is away"})
+    since = (await world.worker().sync("bob"))["next_batch"]
+    came_and_went = [room.member("bob", "bob", "join"), room.member("bob", "bob", "leave")]
+    left = (await world.worker().sync("bob", since))["rooms"]["leave"][room.id]
+    assert event_ids(left["timeline"]) == came_and_went
+    assert left["timeline"]["limited"] is True
+    assert topic in event_ids(left["state"])
+
+
 async def test_who_left_and_came_back_between_two_requests_misses_nothing() -> None:
     world = World()
     room = world.room("alice", "bob")
