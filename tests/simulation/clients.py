@@ -164,12 +164,11 @@ class Client:
         for kind in ("join", "leave"):
             for room_id, room in rooms.get(kind, {}).items():
                 gaps.append((kind, room_id, room, await self._missing(room_id, room)))
-        for kind, room_id, room, missing in gaps:
-            self._take(kind, room_id, room, missing)
+        words = [self._take(kind, room_id, room, missing) for kind, room_id, room, missing in gaps]
         for event in body.get("account_data", {}).get("events", ()):
             if event["type"] == COUNTER:
                 self.counter_seen = event["content"]["n"]
-        self.trace.add("sync", f"{self.name} {self.since} -> {body['next_batch']}: {sorted(rooms)} {len(gaps)}")
+        self.trace.add("sync", f"{self.name} {self.since} -> {body['next_batch']}: {', '.join(words)}")
         self.since = body["next_batch"]
 
     async def _missing(self, room_id: str, room: Any) -> list[str]:
@@ -193,7 +192,7 @@ class Client:
         self.trace.violation("nothing is skipped", f"{self.name} finds no way back to {last} in {room_id}")
         return []
 
-    def _take(self, kind: str, room_id: str, room: Any, missing: list[str]) -> None:
+    def _take(self, kind: str, room_id: str, room: Any, missing: list[str]) -> str:
         seen = self.seen.setdefault(room_id, Seen())
         seen.is_joined = kind == "join"
         for event in room.get("state", {}).get("events", ()):
@@ -207,6 +206,8 @@ class Client:
                 self.trace.violation("nothing is doubled", f"{self.name} is told {event_id} of {room_id} twice")
             seen.known.add(event_id)
             seen.event_ids.append(event_id)
+        limited = "limited " if room.get("timeline", {}).get("limited") else ""
+        return f"{kind} {room_id[:8]} {len(missing)} missing, {limited}timeline of {len(events)}"
 
     def begin_anew(self) -> None:
         """A client that lost its data."""

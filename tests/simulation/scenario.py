@@ -32,7 +32,7 @@ from tests.simulation.cluster import Cluster, Node
 from tests.simulation.faults import KINDS, Misfortunes
 from tests.simulation.loop import Deadlock, VirtualLoop
 from tests.simulation.store import StoreRates
-from tests.simulation.trace import Trace
+from tests.simulation.trace import ENTRIES_KEPT_MAX, Trace
 
 FAULTS_S = (12.0, 25.0)
 FINISH_S = 120.0
@@ -260,7 +260,9 @@ def run_seed(seed: int, prepare: Callable[[Cluster], None] | None = None) -> Out
         loop.close()
         gc.enable()
     trace = scenario.trace
-    return Outcome(seed, trace.violations, trace.fingerprint, trace.last(400), dict(trace.counts), scenario.profile)
+    return Outcome(
+        seed, trace.violations, trace.fingerprint, trace.last(ENTRIES_KEPT_MAX), dict(trace.counts), scenario.profile
+    )
 
 
 def _end(loop: VirtualLoop, nodes: list[Node]) -> None:

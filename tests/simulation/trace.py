@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from tests.simulation.loop import VirtualLoop
 
-ENTRIES_KEPT_MAX = 400
+ENTRIES_KEPT_MAX = 4000
 
 
 class Violation(Exception):
