@@ -159,6 +159,7 @@ class ShardOwner:
             await self._writer.redo(self.shard, head, self._domain)
             await self._remember_replies(head)
             await self._domain.recover(head)
+            self._check_wanted()
             self.interest = Interest(self.shard, self.epoch, head, self._clock)
             self._run_task = asyncio.get_running_loop().create_task(self._run())
             for subject, handler in (
@@ -167,11 +168,18 @@ class ShardOwner:
             ):
                 self._subscriptions.append(await self._bus.subscribe(subject, handler))
             await self._bus.flush()
+            self._check_wanted()
             announcement = OwnerAnnouncement(shard=str(self.shard), epoch=self.epoch, worker=self._worker)
             await self._bus.publish(streams.owner_announcements(self.shard.kind), announcement.SerializeToString())
         except BaseException:
-            await self.abandon()
+            self._is_closing = self._is_released = True
+            await self._release()
             raise
+
+    def _check_wanted(self) -> None:
+        """The lease may run out while the start waits for the store: then this owner is abandoned in the middle."""
+        if self._is_released:
+            raise OwnershipLost(f"shard {self.shard} was abandoned before it was served")
 
     async def hand_over(self) -> None:
         """Finish what was begun, leave the tables complete, release everything."""
@@ -198,9 +206,12 @@ class ShardOwner:
         if self._is_released:
             return
         self._is_closing = self._is_released = True
-        for subscription in self._subscriptions:
+        await self._release()
+
+    async def _release(self) -> None:
+        subscriptions, self._subscriptions = self._subscriptions, []
+        for subscription in subscriptions:
             await subscription.unsubscribe()
-        self._subscriptions.clear()
         tasks = [*self._preparing, *([self._run_task] if self._run_task else [])]
         for task in tasks:
             task.cancel()

@@ -10,7 +10,7 @@ from service_kit.bus import streams
 from service_kit.bus.memory import MemoryBus
 from service_kit.clock import ManualClock
 from service_kit.ledger import owner as owner_module
-from service_kit.ledger.append import read_shard
+from service_kit.ledger.append import OwnershipLost, read_shard
 from service_kit.ledger.owner import ShardOwner
 from service_kit.ledger.tables import SHARD_PROGRESS
 from service_kit.rpc.commands import CommandClient
@@ -421,3 +421,18 @@ async def test_without_an_owner_the_client_waits_and_then_gives_up(scene: Scene)
     await scene.clock.advance(31)
     with pytest.raises(Unavailable):
         await failing
+
+
+@pytest.mark.parametrize("call", ["get", "get_settled", "scan"])
+async def test_an_owner_that_is_abandoned_while_it_starts_serves_nothing(scene: Scene, call: str) -> None:
+    await (await scene.owner()).abandon()
+    gate = asyncio.Event()
+    scene.store.before_call = lambda name: gate.wait() if name == call else asyncio.sleep(0)
+    starting = asyncio.get_running_loop().create_task(scene.owner())
+    await settle()
+    await scene.owners[-1].abandon()
+    gate.set()
+    with pytest.raises(OwnershipLost):
+        await starting
+    assert not scene.bus.has_responder(streams.command(SHARD))
+    assert not scene.bus.has_responder(streams.interest(SHARD))
