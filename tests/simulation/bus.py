@@ -56,12 +56,23 @@ class _Subscription:
         self.connection = connection
         self.subject = subject
         self.delivery = Delivery(subject, handler, pending_messages_max)
+        self.is_heard = True
 
     async def unsubscribe(self) -> None:
+        self._leave_server()
+        self.is_heard = False
+        self.delivery.stop()
+
+    async def drain(self) -> None:
+        self._leave_server()
+        await asyncio.sleep(2 * LATENCY_S[1])  # as long as the server's last messages take
+        await self.delivery.join()
+        self.is_heard = False
+
+    def _leave_server(self) -> None:
         subscriptions = self.connection.hub.subscriptions
         if self in subscriptions:
             subscriptions.remove(self)
-        self.delivery.stop()
 
 
 class Hub:
@@ -200,7 +211,7 @@ class SimulatedBus:
         self, subscription: _Subscription, subject: str, payload: bytes, inbox: int, asker: SimulatedBus | None
     ) -> None:
         def arrive() -> None:
-            if subscription in self.hub.subscriptions:
+            if subscription.is_heard:
                 message = _Message(subject, payload, inbox, asker, subscription.connection)
                 subscription.delivery.put(message)
 
