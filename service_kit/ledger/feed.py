@@ -75,6 +75,7 @@ class ShardFeed:
         self._must_renew = False
         self._heard_at_s = 0.0
         self._renewed_at_s = 0.0
+        self._requests = 0
         self._buffer: deque[FactDelivery] = deque()
         self._task: asyncio.Task[None] | None = None
         self._gaps_repaired = telemetry.FACT_GAPS_REPAIRED.labels(shard.kind)
@@ -297,8 +298,10 @@ class ShardFeed:
     async def _request(
         self, added: list[str], removed: list[str] | tuple[()], *, replace: bool, epoch: int
     ) -> InterestReply:
+        self._requests += 1
         request = InterestRequest(
             consumer=self._consumer,
+            number=self._requests,
             replace=replace,
             known_epoch=epoch,
             add_room_ids=[key for key in added if key[0] != "@"],

@@ -33,10 +33,12 @@ SECRET_FACTS = frozenset({"account", "token"})
 
 
 class _Consumer:
-    __slots__ = ("name", "renewed_at_s", "rooms", "subject", "told", "users")
+    __slots__ = ("name", "number", "renewed_at_s", "rooms", "subject", "told", "users")
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.number = 0
+        """of its latest request"""
         self.subject = streams.facts_for(name)
         self.rooms: set[str] = set()
         self.users: set[str] = set()
@@ -62,14 +64,21 @@ class Interest:
         return self._consumers.keys()
 
     def register(self, request: InterestRequest) -> InterestReply:
-        """Add, remove, replace or only renew."""
+        """Add, remove, replace or only renew.
+
+        A request that a later one has overtaken on its way would take back what that one has changed, unnoticed by
+        the consumer: it is passed over.
+        """
         consumer = self._consumers.get(request.consumer)
+        if consumer is not None and request.number and request.number <= consumer.number:
+            return InterestReply(unknown=True, epoch=self._epoch, head_position=self.head)
         if request.replace:
             consumer = self._begin(request.consumer)
         elif consumer is None or request.known_epoch != self._epoch:
             return InterestReply(unknown=True, epoch=self._epoch, head_position=self.head)
         if consumer is None:
             return InterestReply(unknown=True, epoch=self._epoch, head_position=self.head)
+        consumer.number = request.number
         consumer.renewed_at_s = self._clock.monotonic_s()
         for key in request.add_room_ids:
             consumer.rooms.add(key)

@@ -312,7 +312,7 @@ class ConsumerMessage(_message.Message):
     def __init__(self, deliveries: _Optional[_Iterable[_Union[FactDelivery, _Mapping]]] = ...) -> None: ...
 
 class InterestRequest(_message.Message):
-    __slots__ = ("consumer", "replace", "add_room_ids", "remove_room_ids", "add_user_ids", "remove_user_ids", "known_epoch")
+    __slots__ = ("consumer", "replace", "add_room_ids", "remove_room_ids", "add_user_ids", "remove_user_ids", "known_epoch", "number")
     CONSUMER_FIELD_NUMBER: _ClassVar[int]
     REPLACE_FIELD_NUMBER: _ClassVar[int]
     ADD_ROOM_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -320,6 +320,7 @@ class InterestRequest(_message.Message):
     ADD_USER_IDS_FIELD_NUMBER: _ClassVar[int]
     REMOVE_USER_IDS_FIELD_NUMBER: _ClassVar[int]
     KNOWN_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
     consumer: str
     replace: bool
     add_room_ids: _containers.RepeatedScalarFieldContainer[str]
@@ -327,7 +328,8 @@ class InterestRequest(_message.Message):
     add_user_ids: _containers.RepeatedScalarFieldContainer[str]
     remove_user_ids: _containers.RepeatedScalarFieldContainer[str]
     known_epoch: int
-    def __init__(self, consumer: _Optional[str] = ..., replace: _Optional[bool] = ..., add_room_ids: _Optional[_Iterable[str]] = ..., remove_room_ids: _Optional[_Iterable[str]] = ..., add_user_ids: _Optional[_Iterable[str]] = ..., remove_user_ids: _Optional[_Iterable[str]] = ..., known_epoch: _Optional[int] = ...) -> None: ...
+    number: int
+    def __init__(self, consumer: _Optional[str] = ..., replace: _Optional[bool] = ..., add_room_ids: _Optional[_Iterable[str]] = ..., remove_room_ids: _Optional[_Iterable[str]] = ..., add_user_ids: _Optional[_Iterable[str]] = ..., remove_user_ids: _Optional[_Iterable[str]] = ..., known_epoch: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...
 
 class InterestReply(_message.Message):
     __slots__ = ("unknown", "epoch", "head_position")

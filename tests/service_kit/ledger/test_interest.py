@@ -114,3 +114,10 @@ def test_number_of_consumers_is_bounded(interest: Interest, monkeypatch: pytest.
     assert interest.register(InterestRequest(consumer="b", replace=True)).unknown
     assert interest.register(InterestRequest(consumer="", replace=True)).unknown
     follow(interest, "a", "!1:x")
+
+
+def test_registration_that_was_overtaken_on_its_way_changes_nothing(interest: Interest) -> None:
+    interest.register(InterestRequest(consumer="a", number=2, replace=True, add_room_ids=["!1:x", "!2:x"]))
+    late = InterestRequest(consumer="a", number=1, replace=True, add_room_ids=["!1:x"])
+    assert interest.register(late).unknown
+    assert len(publish(interest, 101, Fact(room_id="!2:x"))) == 1
