@@ -31,7 +31,7 @@ from tests.simulation.clients import Client
 from tests.simulation.cluster import Cluster, Node
 from tests.simulation.faults import KINDS, Misfortunes
 from tests.simulation.loop import Deadlock, VirtualLoop
-from tests.simulation.store import StoreRates
+from tests.simulation.store import SLOW_S, StoreRates
 from tests.simulation.trace import ENTRIES_KEPT_MAX, Trace
 
 FAULTS_S = (12.0, 25.0)
@@ -199,7 +199,7 @@ class Scenario:
                     await asyncio.sleep(0.2)
 
     async def _compare(self) -> None:
-        await asyncio.sleep(3.0)  # tables that are written behind
+        await asyncio.sleep(SLOW_S[1] + 1.0)  # tables are written behind, and some writes were slow on their way
         truth = Truth(self.cluster.database, self.profile.shards)
         check_acknowledged(truth, self.clients, self.trace)
         check_tables(truth, self.cluster.database, self.trace)
