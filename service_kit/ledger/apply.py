@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from service_kit.clock import Clock
 from service_kit.ledger.append import READ_PAGE_ROWS, read_shard
@@ -33,8 +33,9 @@ _logger = logging.getLogger(__name__)
 class TableWriter:
     """The tables of one shard. `applied_through` = everything up to there can be read from them."""
 
-    def __init__(self, store: Store, shard: Shard, clock: Clock) -> None:
+    def __init__(self, store: Store, shard: Shard, clock: Clock, may_serve: Callable[[], bool] = lambda: True) -> None:
         self._store = store
+        self._may_serve = may_serve
         self._shard = str(shard)
         self._clock = clock
         self.applied_through = 0
@@ -42,6 +43,7 @@ class TableWriter:
         self._recorded_at_s = clock.monotonic_s()
         self._waiting: deque[tuple[int, Sequence[Write]]] = deque()
         self._waiting_writes = 0
+        self._is_given_up = False
         self._task: asyncio.Task[None] | None = None
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
 
@@ -81,7 +83,7 @@ class TableWriter:
         """Write these rows, after all that were added before."""
         self._waiting.append((through_position, writes))
         self._waiting_writes += len(writes)
-        if self._task is None:
+        if self._task is None and not self._is_given_up:
             self._task = asyncio.get_running_loop().create_task(self._write_all())
 
     async def wait_for_room(self) -> None:
@@ -114,7 +116,7 @@ class TableWriter:
 
     async def _write_all(self) -> None:
         try:
-            while self._waiting:
+            while self._waiting and not self._is_given_up:
                 await self._write_waiting()
         finally:
             self._task = None
@@ -126,6 +128,10 @@ class TableWriter:
         record: Sequence[Write] | None = None
         backoff_s = BACKOFF_FIRST_S
         while True:
+            if not self._may_serve():
+                # The next owner redoes them, and has perhaps written newer rows: these must not come after.
+                self._is_given_up = True
+                return
             try:
                 if writes:
                     await self._store.write(writes, as_of=through_position)

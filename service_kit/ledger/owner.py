@@ -104,7 +104,7 @@ class ShardOwner:
         self._on_lost = on_lost
         self._may_serve = may_serve
         self._ledger = ShardLedger(store, shard)
-        self._writer = TableWriter(store, shard, clock)
+        self._writer = TableWriter(store, shard, clock, may_serve)
         self._replies = RememberedReplies(clock)
         self._domain = make_domain(shard)
         self.interest = Interest(shard, epoch, 0, clock)

@@ -436,3 +436,35 @@ async def test_an_owner_that_is_abandoned_while_it_starts_serves_nothing(scene: 
         await starting
     assert not scene.bus.has_responder(streams.command(SHARD))
     assert not scene.bus.has_responder(streams.interest(SHARD))
+
+
+async def test_an_owner_whose_lease_has_run_out_does_not_write_its_tables_late() -> None:
+    scene = Scene(atomic_tables=False)
+    has_lease = True
+    owner = ShardOwner(
+        SHARD,
+        1,
+        bus=scene.bus.connect(),
+        store=scene.store,
+        clock=scene.clock,
+        worker="a",
+        make_domain=scene.make_domain,
+        may_serve=lambda: has_lease,
+    )
+    await owner.start()
+
+    async def tables_are_away(call: str) -> None:
+        if call == "write":
+            raise StoreUnavailable("away")
+
+    scene.store.before_call = tables_are_away
+    assert await scene.send("one") == "$1"
+    await until(lambda: scene.store.calls["write"] == 1)
+    scene.store.before_call = None
+    has_lease = False
+    await scene.clock.advance(5.0)
+    assert scene.store.calls["write"] == 1
+    await owner.abandon()
+    await scene.owner()  # the next one redoes them
+    assert await texts_of(scene.store, ROOM_ID) == ["one"]
+    await scene.close()
