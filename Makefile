@@ -21,7 +21,7 @@ SYNAPSE_VENV := .venv-synapse
 SYNAPSE_STAMP := $(SYNAPSE_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-cluster fuzz check format bench bench-peers bench-scaling load proto proto-check docs docs-check lock ci clean
+.PHONY: help setup run test simulate test-cluster fuzz check format bench bench-peers bench-scaling load proto proto-check docs docs-check lock ci clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ test: $(DEV_STAMP)  ## run all tests
 
 fuzz: $(DEV_STAMP)  ## fuzz what reads bytes from outside, FUZZ_SECONDS for each target
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+SEEDS ?= 1000
+FIRST_SEED ?= 1
+simulate: $(DEV_STAMP)  ## run the services on virtual time with everything going wrong: SEEDS=1000 FIRST_SEED=1
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first-seed $(FIRST_SEED)
 
 test-cluster: $(DEV_STAMP)  ## real faults: three Cassandra nodes, three NATS servers, two of everything, and kills
 	$(BIN)/python -m tests.cluster

@@ -10,7 +10,7 @@ import time
 
 from tests.simulation.known_bugs import KNOWN_BUGS
 from tests.simulation.loop import current_process
-from tests.simulation.scenario import run_seed
+from tests.simulation.scenario import Outcome, run_seed
 
 ENTRIES_SHOWN = 60
 
@@ -53,7 +53,7 @@ def _record_of_process(*args: object, **more: object) -> logging.LogRecord:
     return record
 
 
-def _report(outcome, entries: int, bug: str | None) -> None:  # type: ignore[no-untyped-def]
+def _report(outcome: Outcome, entries: int, bug: str | None) -> None:
     print(f"\nseed {outcome.seed} violates:")
     for violation in outcome.violations[:5]:
         print(f"  {violation}")
@@ -62,7 +62,11 @@ def _report(outcome, entries: int, bug: str | None) -> None:  # type: ignore[no-
     for entry in outcome.last_entries[-entries:]:
         print(f"  {entry[:240]}")
     again = f" --bug {bug}" if bug else ""
-    print(f"again: python -m tests.simulation --first-seed {outcome.seed} --seeds 1{again}", flush=True)
+    print(f"again: make simulate SEEDS=1 FIRST_SEED={outcome.seed}")
+    print(
+        f"   or: python -m tests.simulation --seeds 1 --first-seed {outcome.seed}{again} --entries 4000 --logs",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

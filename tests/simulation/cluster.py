@@ -24,7 +24,14 @@ from service_kit.ledger.leases import clear_leases
 from service_kit.ledger.tables import LEDGER_TABLES
 from service_kit.lifecycle import Service
 from service_kit.rpc.local import local_room_queries, local_user_queries
-from service_kit.rpc.queries import ROOM_QUESTIONS, AskedRoomQueries, AskedUserQueries, Question
+from service_kit.rpc.queries import (
+    ROOM_QUESTIONS,
+    AskedRoomQueries,
+    AskedUserQueries,
+    Question,
+    RoomQueries,
+    UserQueries,
+)
 from service_kit.shards import Shard, ShardMap
 from service_kit.store.interface import StoreError
 from sync_api.service import SyncApi
@@ -71,76 +78,89 @@ class Node:
 
     def _compose(self, life: int) -> None:
         """As `homeserver.components` does."""
-        cluster, names = self.cluster, self.place.components
-        bus: Bus = self.line if len(names) == 1 else LocalFirstBus(self.line)
-        in_one = set(OWNERS) <= set(names)
-        address = "" if in_one else self.address
-        shards, settings = cluster.shards, cluster.settings
-        rooms = users = None
-        if "roomserver" in names:
-            rooms = RoomserverService(
-                bus,
-                self.store,
-                self.clock,
-                shards=shards,
-                worker=self.worker,
-                settings=settings.rooms,
-                hosted_servers=cluster.hosted_servers,
-                grpc_address=address,
-            )
-            self._servicers["room"] = (rooms.queries, rooms.holder.owns)
-            self.services.append(rooms)
-        if "userserver" in names:
-            users = UserserverService(
-                bus,
-                self.store,
-                self.clock,
-                shards=shards,
-                worker=self.worker,
-                settings=settings.passwords,
-                grpc_address=address,
-            )
-            self._servicers["user"] = (users.queries, users.holder.owns)
-            self.services.append(users)
+        names = self.place.components
+        self._bus: Bus = self.line if len(names) == 1 else LocalFirstBus(self.line)
+        rooms = self._add_roomserver() if "roomserver" in names else None
+        users = self._add_userserver() if "userserver" in names else None
         if not set(FRONTS) & set(names):
             return
-        if rooms is not None and users is not None:
-            room_service, user_service = rooms, users
-            room_queries = local_room_queries(
-                lambda s: room_service.queries if room_service.holder.owns(s) else None, shards, self.clock
-            )
-            user_queries = local_user_queries(
-                lambda s: user_service.queries if user_service.holder.owns(s) else None, shards, self.clock
-            )
-        else:
-            asker = SimulatedAsker(cluster, self, OwnerDirectory(self.store, self.clock), shards)
-            room_queries, user_queries = AskedRoomQueries(asker), AskedUserQueries(asker)
+        room_queries, user_queries = self._queries(rooms, users)
         applications = []
         if "api_gateway" in names:
-            gateway = ApiGateway(
-                settings=settings,
-                hosted_servers=cluster.hosted_servers,
-                bus=bus,
-                queries=room_queries,
-                shards=shards,
-                clock=self.clock,
-            )
-            self.services.append(gateway)
-            applications.append(gateway.application)
+            applications.append(self._add_api_gateway(room_queries))
         if "sync_api" in names:
-            sync = SyncApi(
-                settings=settings,
-                bus=bus,
-                store=self.store,
-                room_queries=room_queries,
-                user_queries=user_queries,
-                shards=shards,
-                clock=self.clock,
-                worker=f"{self.worker}-{life}",
-            )
-            self.services.append(sync)
-            applications.append(sync.application)
+            applications.append(self._add_sync_api(room_queries, user_queries, life))
         self.application = applications[0] if len(applications) == 1 else HttpApplication.merge(applications)
+
+    def _grpc_address(self) -> str:
+        return "" if set(OWNERS) <= set(self.place.components) else self.address
+
+    def _add_roomserver(self) -> RoomserverService:
+        rooms = RoomserverService(
+            self._bus,
+            self.store,
+            self.clock,
+            shards=self.cluster.shards,
+            worker=self.worker,
+            settings=self.cluster.settings.rooms,
+            hosted_servers=self.cluster.hosted_servers,
+            grpc_address=self._grpc_address(),
+        )
+        self._servicers["room"] = (rooms.queries, rooms.holder.owns)
+        self.services.append(rooms)
+        return rooms
+
+    def _add_userserver(self) -> UserserverService:
+        users = UserserverService(
+            self._bus,
+            self.store,
+            self.clock,
+            shards=self.cluster.shards,
+            worker=self.worker,
+            settings=self.cluster.settings.passwords,
+            grpc_address=self._grpc_address(),
+        )
+        self._servicers["user"] = (users.queries, users.holder.owns)
+        self.services.append(users)
+        return users
+
+    def _queries(
+        self, rooms: RoomserverService | None, users: UserserverService | None
+    ) -> tuple[RoomQueries, UserQueries]:
+        shards = self.cluster.shards
+        if rooms is not None and users is not None:
+            return (
+                local_room_queries(lambda s: rooms.queries if rooms.holder.owns(s) else None, shards, self.clock),
+                local_user_queries(lambda s: users.queries if users.holder.owns(s) else None, shards, self.clock),
+            )
+        asker = SimulatedAsker(self.cluster, self, OwnerDirectory(self.store, self.clock), shards)
+        return AskedRoomQueries(asker), AskedUserQueries(asker)
+
+    def _add_api_gateway(self, room_queries: RoomQueries) -> HttpApplication:
+        gateway = ApiGateway(
+            settings=self.cluster.settings,
+            hosted_servers=self.cluster.hosted_servers,
+            bus=self._bus,
+            queries=room_queries,
+            shards=self.cluster.shards,
+            clock=self.clock,
+        )
+        self.services.append(gateway)
+        return gateway.application
+
+    def _add_sync_api(self, room_queries: RoomQueries, user_queries: UserQueries, life: int) -> HttpApplication:
+        sync = SyncApi(
+            settings=self.cluster.settings,
+            bus=self._bus,
+            store=self.store,
+            room_queries=room_queries,
+            user_queries=user_queries,
+            shards=self.cluster.shards,
+            clock=self.clock,
+            worker=f"{self.worker}-{life}",
+        )
+        self.services.append(sync)
+        return sync.application
 
     def servicer_of(self, question: Question) -> tuple[object, Callable[[Shard], bool]]:
         return self._servicers["room" if question in ROOM_QUESTIONS else "user"]

@@ -52,8 +52,18 @@ def with_ignored_gap(seed: int) -> Outcome:
         return run_seed(seed)
 
 
+def with_stamps_of_skewed_clocks(seed: int) -> Outcome:
+    """Which of two table rows is the newer one is decided by the clocks of their writers."""
+
+    def prepare(cluster: Cluster) -> None:
+        cluster.database.stamps_are_skewed = True
+
+    return run_seed(seed, prepare)
+
+
 KNOWN_BUGS: dict[str, Callable[[int], Outcome]] = {
     "position": without_position_condition,
     "outcome": with_unsettled_outcome,
     "gap": with_ignored_gap,
+    "timestamps": with_stamps_of_skewed_clocks,
 }

@@ -8,6 +8,9 @@ A write that was sent happens whatever becomes of its sender. What a conditional
     unknown, not done   OutcomeUnknown, and it never will be
     unknown, open       OutcomeUnknown, and the next conditional write or settled read of its partition decides which
                         of the two it is (as the next Paxos round does); plain reads do not see it until then
+
+Of plain writes of one row the one that was sent last holds, in whatever order they arrive, as with Cassandra's
+timestamps. They are those of true time; with `Database.stamps_are_skewed` they come from the clock of each process.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Any
 
 from service_kit.ledger.append import next_position
 from service_kit.ledger.tables import LEDGER, LedgerRow
-from service_kit.store.interface import ALL, OutcomeUnknown, Range, StoreUnavailable, Write
+from service_kit.store.interface import ALL, OutcomeUnknown, Put, Range, StoreUnavailable, Write
 from service_kit.store.memory import MemoryStore
 from service_kit.store.schema import Key, RowT, Table
 from tests.simulation.loop import EPOCH_S, Process, VirtualLoop
@@ -79,8 +82,11 @@ class Database:
         self.is_up = True
         self.forgets_condition = False
         """A known bug for the simulation to find: a position that is taken is written over."""
+        self.stamps_are_skewed = False
+        self._stamps: dict[tuple[str, Key], float] = {}
         self._open: dict[tuple[str, Key], list[Callable[[], object]]] = {}
         self._heads: dict[str, int] = {}
+        self._first_of: dict[bytes, int] = {}
         self._batches: dict[tuple[str, int], bytes] = {}
 
     def connect(self, process: Process) -> SimulatedStore:
@@ -96,6 +102,19 @@ class Database:
 
     def leave_open(self, table: Table[Any], partition: Key, write: Callable[[], object]) -> None:
         self._open.setdefault((table.name, partition), []).append(write)
+
+    def stamp_of(self, process: Process) -> float:
+        return self.loop.time() + (process.skew_ms / 1000 if self.stamps_are_skewed else 0.0)
+
+    def write(self, writes: Sequence[Write], stamp: float) -> None:
+        """The plain writes that no later one has overtaken."""
+        latest = []
+        for write in writes:
+            key = write.row[: write.table.key_length] if isinstance(write, Put) else tuple(write.key)
+            if self._stamps.get((write.table.name, key), stamp) <= stamp:
+                self._stamps[write.table.name, key] = stamp
+                latest.append(write)
+        run_now(self.memory.write(latest))
 
     def insert(self, table: Table[Any], rows: Sequence[Any], tables: Sequence[Write]) -> bool:
         partition = rows[0][: table.partition_key]
@@ -119,13 +138,14 @@ class Database:
             return
         expected = next_position(self._heads.get(first.shard, 0))
         for row in rows:
-            if (first.shard, row.position) in self._batches:
+            if self._batches.get((first.shard, row.position), row.batch_id) != row.batch_id:
                 self.trace.violation("one history for each shard", f"{words} writes over position {row.position}")
                 return
             self._batches[first.shard, row.position] = row.batch_id
-        if first.position != expected:
+        if first.position not in (expected, self._first_of.get(first.batch_id)):
             self.trace.violation("positions are dense", f"{words} where {expected} was to come")
-        self._heads[first.shard] = rows[-1].position
+        self._first_of[first.batch_id] = first.position
+        self._heads[first.shard] = max(rows[-1].position, self._heads.get(first.shard, 0))
 
 
 class SimulatedStore:
@@ -157,15 +177,13 @@ class SimulatedStore:
             yield page
 
     async def write(self, writes: Sequence[Write]) -> None:
-        done = len(writes)
-        if writes and self._database.rng.random() < 0.5:
-            done = self._database.rng.randrange(len(writes))
-        memory = self._database.memory
-        words = f"write of {len(writes)} rows"
+        database = self._database
+        done = database.rng.randrange(len(writes) + 1)
+        stamp = database.stamp_of(self._process)
         await self._write(
-            words,
-            lambda: run_now(memory.write(writes)),
-            lost=lambda: run_now(memory.write(writes[:done])),
+            f"write of {len(writes)} rows",
+            lambda: database.write(writes, stamp),
+            lost=lambda: database.write(writes[:done], stamp),
         )
 
     async def insert_all_if_absent(
@@ -265,6 +283,8 @@ class SimulatedStore:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         is_slow = rng.random() < database.rates.slow
         there_s = rng.uniform(*SLOW_S) if is_slow else rng.uniform(*LATENCY_S)
+        if is_slow:
+            database.trace.add("store", f"{self._process.name}: a call takes {there_s:.3f} s to the store")
         back_s = rng.uniform(*LATENCY_S) if rng.random() < 0.3 else 0.0
 
         def arrive() -> None:
