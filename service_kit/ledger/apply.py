@@ -100,12 +100,13 @@ class TableWriter:
     async def finish(self) -> None:
         """Write what waits and record the progress: the next owner has nothing to redo."""
         if self._task is not None:
-            await self._task
-        if self.applied_through > self._recorded_through:
+            await asyncio.wait({self._task})  # it may be cancelled by `stop`: whoever hands over is not
+        if self.applied_through > self._recorded_through and not self._is_given_up:
             await self._store.write([self._record(self.applied_through)], as_of=self.applied_through)
 
     def stop(self) -> None:
         """Give up what waits: another owner redoes it."""
+        self._is_given_up = True
         self._waiting.clear()
         if self._task is not None:
             self._task.cancel()

@@ -468,3 +468,18 @@ async def test_an_owner_whose_lease_has_run_out_does_not_write_its_tables_late()
     await scene.owner()  # the next one redoes them
     assert await texts_of(scene.store, ROOM_ID) == ["one"]
     await scene.close()
+
+
+async def test_a_hand_over_that_is_cut_short_by_the_end_of_the_lease_ends_as_usual() -> None:
+    """It was cancelled together with the tables, and with it the task that looks after all shards of the worker."""
+    scene = Scene(atomic_tables=False)
+    owner = await scene.owner()
+    gate = asyncio.Event()
+    scene.store.before_call = lambda call: gate.wait() if call == "write" else asyncio.sleep(0)
+    await scene.send("one")
+    handing_over = asyncio.get_running_loop().create_task(owner.hand_over())
+    await settle()
+    await owner.abandon()
+    await handing_over
+    gate.set()
+    await scene.close()
