@@ -42,7 +42,7 @@ def append_event(
     if draft.client_txn_id:
         device = DeviceInRoom(room.room_id, draft.sender, draft.device_id)
         scoped = scoped_txn_id(room.room_id, draft.type, draft.redacts or "", draft.client_txn_id)
-        shard.client_transactions.record(device, scoped, event.event_id)
+        shard.client_transactions.record(device, scoped, event.event_id, room.last_position)
     shard.rooms.used(room)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from matrix_protocol.errors import BadJson, Forbidden, MissingParam
+from matrix_protocol.errors import BadJson, Forbidden, MissingParam, Unavailable
 from roomserver.input import membership
 from roomserver.input.aliases import CANONICAL_ALIAS, check_aliases
 from roomserver.input.append_event import append_event
@@ -59,9 +59,12 @@ def execute(shard: OwnedShard, room_id: str, body: SendEvent, prepared: Prepared
         raise Forbidden(NOT_A_MEMBER)
     if body.client_txn_id:
         scoped = scoped_txn_id(room_id, body.event_type, prepared.redacts or "", body.client_txn_id)
-        event_id = shard.client_transactions.event_id(DeviceInRoom(room_id, body.sender, body.device_id), scoped)
+        device = DeviceInRoom(room_id, body.sender, body.device_id)
+        event_id = shard.client_transactions.event_id(device, scoped)
         if event_id is not None:
             return RoomReply(event_id=event_id, room_id=room_id)
+        if not shard.client_transactions.is_new(device, scoped):
+            raise Unavailable("Too many devices send at once; try again")
     content = content_of(body.content_json)
     if prepared.redacts is not None:
         # "In rooms with a version older than 11 they MUST move the `redacts` property inside the `content` to the top

@@ -72,7 +72,7 @@ class OwnedShard:
         self.hosted_servers = surroundings.hosted_servers
         self.members_max = surroundings.members_max
         self.rooms = ShardRooms(surroundings.budget, self._applied_position)
-        self.client_transactions = ClientTransactions(self.store)
+        self.client_transactions = ClientTransactions(self.store, self._applied_position)
         self.recent_contents = RecentContents()
         self.receipt_positions: Recent[ReceiptKey, int] = Recent(RECEIPTS_MAX)
         """Ledger positions of the events that receipts point to."""
