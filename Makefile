@@ -57,6 +57,7 @@ test: $(DEV_STAMP)  ## run all tests
 
 fuzz: $(DEV_STAMP)  ## fuzz what reads bytes from outside, FUZZ_SECONDS for each target
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
 SEEDS ?= 1000
 FIRST_SEED ?= 1
 simulate: $(DEV_STAMP)  ## run the services on virtual time with everything going wrong: SEEDS=1000 FIRST_SEED=1
