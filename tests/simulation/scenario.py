@@ -15,12 +15,13 @@ import gc
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 from zlib import crc32
 
+from roomserver.state import client_transactions
 from service_kit.ledger import interest
 from service_kit.shards import ShardMap
 from sync_api.user_view import UserView
@@ -55,6 +56,8 @@ class Profile:
     every_s: float
     bus: BusRates
     store: StoreRates
+    transactions_max: int
+    """that a shard's owner remembers: few, so that it forgets some in the short time of a run"""
 
     @classmethod
     def of(cls, rng: random.Random) -> Profile:
@@ -74,6 +77,7 @@ class Profile:
             every_s=rng.choice((0.7, 1.5, 4.0)),
             bus=BusRates(drop=sometimes(0.05), double=sometimes(0.1), delay=sometimes(0.05)),
             store=StoreRates(unavailable=sometimes(0.05), unknown=sometimes(0.1), slow=sometimes(0.02)),
+            transactions_max=rng.choice((12, 8000)),
         )
 
 
@@ -246,6 +250,15 @@ def _chance_from(seed: int) -> Iterator[None]:
         yield
 
 
+def _transactions_max(shard: int) -> AbstractContextManager[object]:
+    limits = {
+        "LOADED_TRANSACTIONS_MAX": min(shard // 2, client_transactions.LOADED_TRANSACTIONS_MAX),
+        "DEVICE_TRANSACTIONS_MAX": shard // 2,
+        "SHARD_TRANSACTIONS_MAX": shard,
+    }
+    return patch.multiple(client_transactions, **limits)
+
+
 def run_seed(seed: int, prepare: Callable[[Cluster], None] | None = None) -> Outcome:
     """Run one seed to its end; `prepare` may build a flaw in."""
     loop = VirtualLoop()
@@ -253,11 +266,12 @@ def run_seed(seed: int, prepare: Callable[[Cluster], None] | None = None) -> Out
     try:
         with _chance_from(seed):
             scenario = Scenario(seed, loop, prepare)
-            try:
-                loop.run_until_complete(scenario.run())
-            except Deadlock as error:
-                scenario.trace.violation("nothing waits for ever", str(error))
-            _end(loop, scenario.cluster.all_nodes())
+            with _transactions_max(scenario.profile.transactions_max):
+                try:
+                    loop.run_until_complete(scenario.run())
+                except Deadlock as error:
+                    scenario.trace.violation("nothing waits for ever", str(error))
+                _end(loop, scenario.cluster.all_nodes())
     finally:
         loop.close()
         gc.enable()

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 SEEDS = 40
 
-# Seeds within which a known bug is found; measured: 43, 6, 3 and 23 (the first seed that finds it).
+# Seeds within which a known bug is found; measured: 32, 8, 2 and 11 (the first seed that finds it).
 FOUND_WITHIN = {"position": 60, "outcome": 20, "gap": 20, "timestamps": 40}
 
 pytestmark = pytest.mark.slow
