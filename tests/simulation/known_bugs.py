@@ -56,7 +56,7 @@ def with_stamps_of_skewed_clocks(seed: int) -> Outcome:
     """Which of two table rows is the newer one is decided by the clocks of their writers."""
 
     def prepare(cluster: Cluster) -> None:
-        cluster.database.stamps_are_skewed = True
+        cluster.database.orders_by_clocks = True
 
     return run_seed(seed, prepare)
 

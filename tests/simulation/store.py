@@ -9,8 +9,7 @@ A write that was sent happens whatever becomes of its sender. What a conditional
     unknown, open       OutcomeUnknown, and the next conditional write or settled read of its partition decides which
                         of the two it is (as the next Paxos round does); plain reads do not see it until then
 
-Of plain writes of one row the one that was sent last holds, in whatever order they arrive, as with Cassandra's
-timestamps. They are those of true time; with `Database.stamps_are_skewed` they come from the clock of each process.
+Plain writes may arrive late, and after those of the shard's next owner: what they are `as_of` decides which row stays.
 """
 
 from __future__ import annotations
@@ -82,7 +81,8 @@ class Database:
         self.is_up = True
         self.forgets_condition = False
         """A known bug for the simulation to find: a position that is taken is written over."""
-        self.stamps_are_skewed = False
+        self.orders_by_clocks = False
+        """A known bug, too: which of two rows is the newer one is decided by the clocks of their writers."""
         self._stamps: dict[tuple[str, Key], float] = {}
         self._open: dict[tuple[str, Key], list[Callable[[], object]]] = {}
         self._heads: dict[str, int] = {}
@@ -103,11 +103,12 @@ class Database:
     def leave_open(self, table: Table[Any], partition: Key, write: Callable[[], object]) -> None:
         self._open.setdefault((table.name, partition), []).append(write)
 
-    def stamp_of(self, process: Process) -> float:
-        return self.loop.time() + (process.skew_ms / 1000 if self.stamps_are_skewed else 0.0)
-
-    def write(self, writes: Sequence[Write], stamp: float) -> None:
-        """The plain writes that no later one has overtaken."""
+    def write(self, writes: Sequence[Write], as_of: int | None, process_skew_ms: int) -> None:
+        """Arrives now, whenever it was sent."""
+        if not self.orders_by_clocks:
+            run_now(self.memory.write(writes, as_of=as_of))
+            return
+        stamp = self.loop.time() + process_skew_ms / 1000
         latest = []
         for write in writes:
             key = write.row[: write.table.key_length] if isinstance(write, Put) else tuple(write.key)
@@ -176,14 +177,13 @@ class SimulatedStore:
         while (page := await self._read(table, lambda: _next_page(pages))) is not None:
             yield page
 
-    async def write(self, writes: Sequence[Write]) -> None:
-        database = self._database
+    async def write(self, writes: Sequence[Write], *, as_of: int | None = None) -> None:
+        database, skew_ms = self._database, self._process.skew_ms
         done = database.rng.randrange(len(writes) + 1)
-        stamp = database.stamp_of(self._process)
         await self._write(
             f"write of {len(writes)} rows",
-            lambda: database.write(writes, stamp),
-            lost=lambda: database.write(writes[:done], stamp),
+            lambda: database.write(writes, as_of, skew_ms),
+            lost=lambda: database.write(writes[:done], as_of, skew_ms),
         )
 
     async def insert_all_if_absent(
