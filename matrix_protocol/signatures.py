@@ -79,9 +79,11 @@ def sign_json(value: JsonObject, server_name: str, key: SigningKey) -> JsonObjec
 
 
 def with_signature(value: JsonObject, server_name: str, key_id: str, signature: str) -> JsonObject:
-    """A new object with this signature added."""
-    signatures = value.get("signatures") or {}
-    of_server = {**signatures.get(server_name, {}), key_id: signature}
+    """A new object with this signature added; what stood there and is no signature goes."""
+    signatures = value.get("signatures")
+    signatures = signatures if isinstance(signatures, dict) else {}
+    former = signatures.get(server_name)
+    of_server = {**(former if isinstance(former, dict) else {}), key_id: signature}
     return {**value, "signatures": {**signatures, server_name: of_server}}
 
 

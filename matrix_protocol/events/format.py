@@ -15,6 +15,7 @@ Spec: https://spec.matrix.org/v1.19/client-server-api/#room-event-format
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -141,7 +142,7 @@ def client_format(event: Event, unsigned: JsonObject) -> bytes:
     if event.redacts is not None:
         client["redacts"] = event.redacts
     client["unsigned"] = unsigned
-    return orjson.dumps(client)
+    return _dumps(client)
 
 
 def _client_content(event: Event) -> JsonObject:
@@ -154,15 +155,17 @@ def federation_fields(event: Event) -> bytes:
     fields = {key: value for key, value in pdu.items() if key not in _SAME_IN_CLIENT_FORMAT and key not in _NOT_KEPT}
     if event.redacts is not None and "redacts" not in event.content:
         fields["content"] = event.content
-    return orjson.dumps(fields)
+    return _dumps(fields)
 
 
 def pdu_from_parts(client_json: bytes, federation_json: bytes, rules: RoomVersionRules) -> JsonObject:
     """The PDU again, member by member what it was, but for `unsigned`."""
-    pdu: JsonObject = orjson.loads(client_json)
+    # orjson makes floats of integers beyond 64 bits, which only versions without strict canonical JSON may have.
+    loads = orjson.loads if rules.event_format.strict_canonical_json else json.loads
+    pdu: JsonObject = loads(client_json)
     for key in _NOT_IN_EVERY_PDU:
         pdu.pop(key, None)
-    pdu.update(orjson.loads(federation_json))
+    pdu.update(loads(federation_json))
     if rules.event_format.room_id_is_create_event_id and pdu["type"] == "m.room.create":
         del pdu["room_id"]
     return pdu
@@ -173,6 +176,13 @@ def event_from_parts(client_json: bytes, federation_json: bytes, rules: RoomVers
     client: JsonObject = orjson.loads(client_json)
     event_id: str = client["event_id"]
     return event_from_pdu(pdu_from_parts(client_json, federation_json, rules), event_id, rules)
+
+
+def _dumps(value: JsonObject) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer beyond 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def chooses_event_id(rules: RoomVersionRules) -> bool:

@@ -185,6 +185,16 @@ def test_parts_give_back_whatever_a_remote_server_put_into_the_pdu(
         assert pdu_from_parts(client_format(event, {}), federation_fields(event), room.rules) == pdu
 
 
+@versions(1, 5)
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**70), 10**30, 1.5])
+def test_numbers_that_only_old_versions_allow_are_kept_to_the_last_digit(version: str, number: float) -> None:
+    room = Room(ALICE, version)
+    event = room.build(ALICE, "m.room.message", {"number": number})
+    again = event_from_parts(client_format(event, {}), federation_fields(event), room.rules)
+    assert again.pdu == event.pdu
+    assert has_valid_content_hash(again.pdu, room.rules)
+
+
 @every_version
 def test_client_format_has_its_members_in_order_and_unsigned_last(version: str) -> None:
     room = busy_room(version)

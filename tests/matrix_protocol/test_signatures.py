@@ -102,6 +102,13 @@ def test_unsigned_and_other_signatures_stay_and_are_not_covered() -> None:
     assert verify_signed_json({**signed, "unsigned": {"age": 2}}, SERVER, KEYS)
 
 
+@pytest.mark.parametrize("signatures", [[1], "x", None, {SERVER: [1]}])
+def test_what_is_no_signature_gives_way_to_one(signatures: object) -> None:
+    signed = sign_json({"a": 1, "signatures": signatures}, SERVER, KEY)
+    assert list(signed["signatures"][SERVER]) == [KEY.key_id]
+    assert verify_signed_json(signed, SERVER, KEYS)
+
+
 def test_second_key_of_a_server_is_added_beside_the_first() -> None:
     other = SigningKey("ed25519:2", bytes(32))
     signed = sign_json(sign_json({"a": 1}, SERVER, KEY), SERVER, other)

@@ -1,0 +1,123 @@
+"""Steps 1 to 3 of the checks performed on receipt: format, signatures, hashes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from matrix_protocol.events.format import Event
+from matrix_protocol.events.redaction import redact
+from matrix_protocol.events.signing import servers_that_must_sign, sign_event_also
+from matrix_protocol.receipt import CheckedPdu, Dropped, Step, check_format, check_signatures_and_hash
+from matrix_protocol.room_versions import RoomVersionRules
+from tests.factories import Room, signing_key_of, user
+from tests.matrix_protocol.versions import every_version, versions
+
+ALICE, DAVE = user("alice"), user("dave", "elsewhere.net")
+
+
+def keys_of(*server_names: str) -> dict[str, dict[str, bytes]]:
+    keys = {name: signing_key_of(name) for name in server_names}
+    return {name: {key.key_id: key.verify_key} for name, key in keys.items()}
+
+
+KEYS = keys_of("example.org", "elsewhere.net")
+
+
+def received(pdu: dict[str, Any], rules: RoomVersionRules) -> CheckedPdu | Dropped:
+    event = check_format(pdu, rules)
+    return event if isinstance(event, Dropped) else check_signatures_and_hash(event, KEYS, rules)
+
+
+def room(version: str) -> Room:
+    return Room(ALICE, version).join(DAVE).message(ALICE)
+
+
+@every_version
+def test_events_of_servers_that_follow_the_rules_pass(version: str) -> None:
+    scene = room(version)
+    for event in scene.events:
+        checked = received({**event.pdu, "unsigned": {"age": 1}}, scene.rules)
+        assert isinstance(checked, CheckedPdu), checked
+        assert (checked.event.event_id, checked.event.pdu, checked.is_redacted) == (event.event_id, event.pdu, False)
+
+
+@every_version
+@pytest.mark.parametrize("pdu", [None, [], {}, {"type": "m.room.message"}])
+def test_what_is_no_event_is_dropped_at_step_1(version: str, pdu: Any) -> None:
+    dropped = check_format(pdu, room(version).rules)
+    assert isinstance(dropped, Dropped)
+    assert (dropped.step, bool(dropped.reason)) == (Step.FORMAT, True)
+
+
+@every_version
+def test_another_event_or_room_than_asked_for_is_dropped_at_step_1(version: str) -> None:
+    scene = room(version)
+    event = scene.last
+    assert isinstance(check_format(event.pdu, scene.rules, event_id=event.event_id, room_id=scene.id), Event)
+    for asked in ({"event_id": "$other"}, {"room_id": "!other:example.org"}):
+        dropped = check_format(event.pdu, scene.rules, **asked)
+        assert isinstance(dropped, Dropped)
+        assert dropped.step is Step.FORMAT
+
+
+@every_version
+def test_event_without_its_servers_signature_is_dropped_at_step_2(version: str) -> None:
+    scene = room(version)
+    unsigned = {**scene.last.pdu, "signatures": {"elsewhere.net": {"ed25519:test": "x"}}}
+    dropped = received(unsigned, scene.rules)
+    assert isinstance(dropped, Dropped)
+    assert dropped.step is Step.SIGNATURES
+
+
+@every_version
+def test_event_whose_servers_keys_are_not_known_is_dropped_at_step_2(version: str) -> None:
+    scene = room(version)
+    event = check_format(scene.last.pdu, scene.rules)
+    assert isinstance(event, Event)
+    dropped = check_signatures_and_hash(event, keys_of("elsewhere.net"), scene.rules)
+    assert isinstance(dropped, Dropped)
+    assert "example.org" in dropped.reason
+
+
+@every_version
+def test_event_whose_essence_was_changed_is_dropped_at_step_2(version: str) -> None:
+    scene = room(version)
+    dropped = received({**scene.last.pdu, "depth": 99}, scene.rules)
+    assert isinstance(dropped, Dropped)
+    assert dropped.step is Step.SIGNATURES
+
+
+@every_version
+def test_event_whose_content_was_changed_goes_on_redacted(version: str) -> None:
+    scene = room(version)
+    changed = {**scene.last.pdu, "content": {"body": "something else"}}
+    checked = received(changed, scene.rules)
+    assert isinstance(checked, CheckedPdu)
+    assert checked.is_redacted
+    assert checked.event.event_id == scene.last.event_id
+    assert checked.event.content == {}
+    assert checked.event.pdu == redact(scene.last.pdu, scene.rules)
+
+
+@versions(8)
+def test_restricted_join_needs_the_authorising_servers_signature_too(version: str) -> None:
+    scene = room(version)
+    content = {"membership": "join", "join_authorised_via_users_server": ALICE.id}
+    join = scene.build(DAVE, "m.room.member", content, state_key=DAVE.id)
+    dropped = received(join.pdu, scene.rules)
+    assert isinstance(dropped, Dropped)
+    assert "example.org" in dropped.reason
+    signed = sign_event_also(join, "example.org", ALICE.signing_key, scene.rules)
+    assert isinstance(received(signed.pdu, scene.rules), CheckedPdu)
+
+
+@versions(3)
+def test_invitation_from_a_third_party_invite_may_come_from_another_server(version: str) -> None:
+    scene = room(version)
+    invite = {"signed": {"mxid": DAVE.id, "token": "t", "signatures": {}}}
+    content = {"membership": "invite", "third_party_invite": invite}
+    event = scene.build(ALICE, "m.room.member", content, state_key=DAVE.id)
+    assert servers_that_must_sign(event, scene.rules) == frozenset()
+    assert isinstance(received({**event.pdu, "signatures": {}}, scene.rules), CheckedPdu)
