@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from homeserver.tools.cli import add_tools
+
 if TYPE_CHECKING:
     from service_kit.config import Settings
 
@@ -49,6 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_config(commands)
     _add_routes(commands)
     _add_schema(commands)
+    add_tools(commands)
     for name in COMPONENTS:
         component = commands.add_parser(name, help=f"run one {name}", description=f"Run one {name} process.")
         _add_settings_options(component)

@@ -48,7 +48,7 @@ def resolve(
         return dict(distinct[0]) if distinct else {}
     if rules.state_resolution is StateResolutionAlgorithm.V1:
         return v1.resolve(distinct, events, rules)
-    return v2.resolve(distinct, events, rejected_event_ids, rules, V2_RULES[rules.state_resolution])
+    return v2.resolve(distinct, events, rejected_event_ids, rules, V2_RULES[rules.state_resolution]).state
 
 
 def state_after_event(event: Event, state_before: StateMap) -> StateMap:

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 from matrix_protocol.event_auth import (
     AuthEvent,
     PowerLevels,
+    Rejection,
     StateKey,
     check_state_dependent_auth_rules,
     power_levels_of,
@@ -39,13 +41,24 @@ _POWER_LEVELS: StateKey = ("m.room.power_levels", "")
 _POWER_KEYS = frozenset({_CREATE, _POWER_LEVELS, ("m.room.join_rules", "")})
 
 
+class Resolution(NamedTuple):
+    """The resolved state, and how it came about: for those who ask why an event is in it and another is not."""
+
+    state: dict[StateKey, str]
+    unconflicted: dict[StateKey, str]
+    in_power_order: list[str]
+    in_mainline_order: list[str]
+    ignored: dict[str, Rejection]
+    """The events of both lists that the auth rules did not allow in their turn."""
+
+
 def resolve(
     state_sets: Sequence[_StateMap],
     events: _Events,
     rejected_event_ids: Container[str],
     rules: RoomVersionRules,
     v2_rules: V2Rules,
-) -> dict[StateKey, str]:
+) -> Resolution:
     unconflicted, conflicted = separate(state_sets)
     in_full_set = full_conflicted_set(state_sets, conflicted, events, v2_rules)
     # "1. Select the set X of all *power events* that appear in the *full conflicted set*. For each such power event P,
@@ -56,17 +69,17 @@ def resolve(
     # "2. Apply the *iterative auth checks algorithm*, starting from the *unconflicted state map* [v2.1: "an *empty*
     #  state map"], to the list of events from the previous step to get a partially resolved state."
     partial = {} if v2_rules.starts_from_empty_state else dict(unconflicted)
-    iterative_auth_checks(partial, in_power_order, events, rejected_event_ids, rules)
+    ignored = iterative_auth_checks(partial, in_power_order, events, rejected_event_ids, rules)
     # "3. Take all remaining events that weren't picked in step 1 and order them by the mainline ordering based on the
     #  power level in the partially resolved state obtained in step 2."
     remaining = [event_id for event_id in in_full_set if event_id not in power_event_ids]
     in_mainline_order = mainline_ordering(remaining, partial.get(_POWER_LEVELS), events)
     # "4. Apply the *iterative auth checks algorithm* on the partial resolved state and the list of events from the
     #  previous step."
-    iterative_auth_checks(partial, in_mainline_order, events, rejected_event_ids, rules)
+    ignored |= iterative_auth_checks(partial, in_mainline_order, events, rejected_event_ids, rules)
     # "5. Update the result by replacing any event with the event with the same key from the *unconflicted state map*,
     #  if such an event exists, to get the final resolved state."
-    return {**partial, **unconflicted}
+    return Resolution({**partial, **unconflicted}, unconflicted, in_power_order, in_mainline_order, ignored)
 
 
 def separate(state_sets: Sequence[_StateMap]) -> tuple[dict[StateKey, str], set[str]]:
@@ -209,19 +222,26 @@ def iterative_auth_checks(
     events: _Events,
     rejected_event_ids: Container[str],
     rules: RoomVersionRules,
-) -> None:
+) -> dict[str, Rejection]:
     """ "Iterating through the event list and applying the state event to the room state if the state event is allowed
     by the authorisation rules. If the state event is not allowed by the authorisation rules, then the event is
     ignored."
 
     An event that was rejected itself is checked as any other: "events that have been rejected due to failing auth
-    based on the state at the event […] are handled as usual by the algorithm".
+    based on the state at the event […] are handled as usual by the algorithm". Returns why events were ignored.
     """
+    ignored = {}
     for event_id in event_ids:
         event = events[event_id]
         auth_state = _AuthStateOf(state, event, events, rejected_event_ids, rules)
-        if event.state_key is not None and check_state_dependent_auth_rules(event, auth_state, rules) is None:
+        if event.state_key is None:
+            continue
+        rejection = check_state_dependent_auth_rules(event, auth_state, rules)
+        if rejection is None:
             state[event.type, event.state_key] = event_id
+        else:
+            ignored[event_id] = rejection
+    return ignored
 
 
 def mainline_ordering(event_ids: Iterable[str], power_levels_id: str | None, events: _Events) -> list[str]:
