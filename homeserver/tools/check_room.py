@@ -94,7 +94,7 @@ def run_check_room(name: str, *, as_json: bool, reference: bool, shuffle_seed: i
         return USAGE_ERROR
     report = check_room(room, reference=reference, random=None if shuffle_seed is None else Random(shuffle_seed))
     if as_json:
-        print(json.dumps({**report.figures(), "details": report.details()}, ensure_ascii=False))
+        print(json.dumps({**report.figures(), "details": report.details()}))
     else:
         print(text(report), end="")
     return 0 if report.is_good else 1

@@ -18,7 +18,7 @@ def _add_check_room(actions: Any) -> None:
         help="check the events and state resolutions of a recorded room",
         description="Checks format, event ID, signatures, content hash and auth rules of every event, and resolves"
         " every recorded conflict. Status 0: all is right. 1: something is not. 2: the file is no room."
-        " homeserver/tools/room_file.py describes the format. Times are CPU ms of warm kernels with the auth difference.",
+        " homeserver/tools/room_file.py describes the format. Times are CPU ms with warm kernels.",
     )
     check.add_argument("file", metavar="FILE", help="JSON lines, perhaps gzipped (- = standard input)")
     check.add_argument("--json", action="store_true", help="one JSON object, for programs")

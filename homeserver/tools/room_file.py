@@ -17,8 +17,8 @@ import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
 
 import orjson
 
@@ -69,7 +69,8 @@ def read_room_file(name: str) -> RoomFile:
     """The file of this name; `-` is standard input. Raises UnusableRoomFile."""
     try:
         if name == "-":
-            return _read(sys.stdin.buffer)
+            with open(sys.stdin.fileno(), "rb", closefd=False) as file:
+                return _read(file)
         with Path(name).open("rb") as file:
             return _read(file)
     except (OSError, EOFError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
@@ -78,10 +79,9 @@ def read_room_file(name: str) -> RoomFile:
         raise UnusableRoomFile(f"{name}: {error}") from None
 
 
-def _read(file: IO[bytes]) -> RoomFile:
-    start = file.read(len(_GZIP_MAGIC))
-    whole: Any = _Rewound(start, file)
-    lines = _objects(gzip.GzipFile(fileobj=whole) if start == _GZIP_MAGIC else whole)
+def _read(file: BufferedReader) -> RoomFile:
+    is_gzipped = file.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+    lines = _objects(gzip.GzipFile(fileobj=file) if is_gzipped else file)
     _, header = next(lines, (1, None))
     if header is None:
         raise UnusableRoomFile("it is empty; the first line must be the room's header")
@@ -96,26 +96,7 @@ def _read(file: IO[bytes]) -> RoomFile:
     return room
 
 
-class _Rewound:
-    """A file that cannot seek, with what was read of it put back."""
-
-    def __init__(self, start: bytes, file: IO[bytes]) -> None:
-        self._start = start
-        self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        start, self._start = self._start, b""
-        return start + self._file.read(size - len(start) if size >= 0 else size)
-
-    def readline(self, size: int = -1) -> bytes:
-        start, self._start = self._start, b""
-        if start.endswith(b"\n"):
-            self._start = b""
-            return start
-        return start + self._file.readline(size - len(start) if size >= 0 else size)
-
-
-def _objects(file: Any) -> Iterator[tuple[int, JsonObject]]:
+def _objects(file: BufferedReader | gzip.GzipFile) -> Iterator[tuple[int, JsonObject]]:
     """Line number and JSON object; empty lines are passed over."""
     number = 0
     while line := file.readline(LINE_BYTES_MAX + 1):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -217,3 +219,14 @@ def test_names_from_the_file_write_no_control_characters(tmp_path: Path, capsys:
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert printed.splitlines()[-1].endswith("fails at format: A PDU must be a JSON object")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_room_comes_from_standard_input(gzipped: bool) -> None:
+    content = (DATA / "v12-small.jsonl.gz").read_bytes()
+    command = [sys.executable, "-m", "homeserver", "tools", "check-room", "-", "--reference"]
+    root = Path(__file__).parent.parent.parent
+    given = content if gzipped else gzip.decompress(content)
+    ended = subprocess.run(command, input=given, capture_output=True, check=True, cwd=root)
+    assert ended.stdout.startswith(b"events ")
