@@ -20,17 +20,16 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from homeserver.tools.room_file import RecordedEvent, RoomFile
-from matrix_protocol.errors import MatrixError
-from matrix_protocol.event_auth import (
-    StateOfEvents,
-    check_state_dependent_auth_rules,
-    check_state_independent_auth_rules,
+from matrix_protocol.events.format import Event
+from matrix_protocol.receipt import (
+    AuthEvents,
+    Dropped,
+    Outcome,
+    Verdict,
+    authorize,
+    check_format,
+    check_signatures_and_hash,
 )
-from matrix_protocol.events.format import Event, event_from_pdu
-from matrix_protocol.events.hashes import has_valid_content_hash
-from matrix_protocol.events.redaction import redact
-from matrix_protocol.events.signing import servers_that_must_sign, verify_event_signature
-from matrix_protocol.events.untrusted import event_from_untrusted_pdu
 from matrix_protocol.room_versions import RoomVersionRules
 
 
@@ -94,24 +93,21 @@ def _parsed(
         checked.failures.append(Failure(recorded.event_id, recorded.line, step, reason))
         return then
 
-    try:
-        event = event_from_untrusted_pdu(recorded.untrusted_pdu, room.rules)
-    except MatrixError as error:
-        return fail("format", error.message)
+    event = check_format(recorded.untrusted_pdu, room.rules)
+    if isinstance(event, Dropped):
+        return fail("format", event.reason)
     if event.event_id != recorded.event_id:
         return fail("event_id", f"the PDU is that of {event.event_id}")
     if event.event_id in known:
         return fail("format", "the file has this event twice")
     if event.room_id != room.room_id:
         return fail("format", f"it is of another room, {event.room_id}")
-    for server_name in sorted(servers_that_must_sign(event, room.rules)):
-        verdict = verify_event_signature(event.pdu, server_name, room.verify_keys.get(server_name, {}), room.rules)
-        if not verdict:
-            return fail("signature", verdict.reason)
-    if not has_valid_content_hash(event.pdu, room.rules):
-        redacted = event_from_pdu(redact(event.pdu, room.rules), event.event_id, room.rules)
-        return fail("content_hash", "`hashes.sha256` is not that of the event: it counts as redacted", redacted)
-    return event
+    received = check_signatures_and_hash(event, room.verify_keys, room.rules)
+    if isinstance(received, Dropped):
+        return fail("signature", received.reason)
+    if received.is_redacted:
+        fail("content_hash", "`hashes.sha256` is not that of the event: it counts as redacted")
+    return received.event
 
 
 def _auth_events_first(
@@ -156,12 +152,11 @@ def _check_auth(
     missing = [event_id for event_id in event.auth_event_ids if event_id not in checked.events]
     if missing:
         return failure("auth_events", f"the auth event {missing[0]} is not in the file, or was not accepted")
-    auth_events = [checked.events[event_id] for event_id in event.auth_event_ids]
-    rejection = check_state_independent_auth_rules(event, auth_events, frozenset(), rules)
-    if rejection is not None:
-        return failure("auth_rules", rejection.reason)
-    state = StateOfEvents(auth_events, rules)
-    if rules.authorization.room_id_is_create_event_id and checked.create_event is not None:
-        state.add(checked.create_event)  # the room ID implies it
-    rejection = check_state_dependent_auth_rules(event, state, rules)
-    return None if rejection is None else failure("auth_rules", f"by its auth events: {rejection.reason}")
+    checks = authorize(event, rules)
+    next(checks)
+    try:
+        checks.send(AuthEvents(checked.events))
+    except StopIteration as ended:
+        outcome: Outcome = ended.value
+        return None if outcome.verdict is Verdict.ACCEPTED else failure("auth_rules", outcome.reason)
+    return None  # it asks for the state before the event, which no file has: step 4 is passed
