@@ -112,13 +112,16 @@ proto-check: $(DEV_STAMP)
 		&& diff -qr -x __init__.py -x __pycache__ "$$fresh/$(GENERATED)" $(GENERATED) \
 		|| { echo "The generated protobuf code is not that of proto/: run make proto"; exit 1; }
 
-docs: $(DEV_STAMP)  ## generate docs/configuration.md and the README's table of endpoints
+docs: $(DEV_STAMP)  ## generate docs/configuration.md, the table of room versions, the README's table of endpoints
 	$(BIN)/python -m homeserver config docs > docs/configuration.md
+	$(BIN)/python -m homeserver.tools.room_versions
 	$(BIN)/python -m tests.spec.test_endpoint_coverage
 
 docs-check: $(DEV_STAMP)
 	@$(BIN)/python -m homeserver config docs | diff - docs/configuration.md \
 		|| { echo "docs/configuration.md is not what the settings say: run make docs"; exit 1; }
+	@$(BIN)/python -m homeserver.tools.room_versions --check \
+		|| { echo "docs/room-versions.md is not what the table of room versions says: run make docs"; exit 1; }
 
 lock: $(DEV_STAMP)  ## resolve the dependencies of pyproject.toml again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

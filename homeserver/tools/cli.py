@@ -7,9 +7,10 @@ from typing import Any
 
 
 def add_tools(commands: Any) -> None:
-    tools = commands.add_parser("tools", help="check a recorded room")
+    tools = commands.add_parser("tools", help="check a recorded room, print the table of room versions")
     actions = tools.add_subparsers(metavar="TOOL", required=True)
     _add_check_room(actions)
+    _add_room_versions(actions)
 
 
 def _add_check_room(actions: Any) -> None:
@@ -37,3 +38,17 @@ def _check_room(options: argparse.Namespace) -> int:
     from homeserver.tools.check_room import run_check_room
 
     return run_check_room(options.file, as_json=options.json, reference=options.reference, shuffle_seed=options.shuffle)
+
+
+def _add_room_versions(actions: Any) -> None:
+    versions = actions.add_parser("room-versions", help="what each room version changed")
+    layout = versions.add_mutually_exclusive_group()
+    for name in ("markdown", "json"):
+        layout.add_argument(f"--{name}", action="store_const", const=name, dest="layout", default="text")
+    versions.set_defaults(command=_room_versions)
+
+
+def _room_versions(options: argparse.Namespace) -> int:
+    from homeserver.tools.room_versions import run_room_versions
+
+    return run_room_versions(options.layout)
