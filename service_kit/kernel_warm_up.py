@@ -5,20 +5,24 @@ its own does it, a while after the start or when a resolution is waiting, and le
 From there the first resolution loads it in its thread (0.3 to 0.5 s of CPU; the event loop stood still for 70 ms at
 most): a worker whose rooms never fork needs neither the time nor the 110 MiB.
 
-The processes of one machine take turns: whoever comes later finds the code on disk. A resolution waits for
-`wait_ready`; without numba there is nothing to wait for.
+The processes of one machine take turns. Beside the machine code lies a mark that says what it was made of; who finds
+it there starts no process at all (which would cost a second of CPU just to find that there is nothing to do). A
+resolution waits for `wait_ready`; without numba there is nothing to wait for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import importlib.metadata
 import importlib.util
 import logging
 import os
+import platform
 import sys
 import tempfile
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
@@ -39,6 +43,35 @@ def main() -> None:
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     resolver.warm_up()
+    mark = mark_of_machine_code()
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
+def mark_of_machine_code() -> Path:
+    """The file that says that numba's cache holds the kernels of this source, compiled by this numba for this machine.
+
+    It lies in the cache, so that whoever clears that clears the mark.
+    """
+    spec = importlib.util.find_spec("matrix_protocol.state_resolution.kernels")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    folder = Path(spec.submodule_search_locations[0])
+    made_of: list[object] = [importlib.metadata.version("numba"), sys.version, platform.machine(), _processor()]
+    for source in (*sorted(folder.glob("*.py")), folder.parent / "layout.py"):
+        status = source.stat()
+        made_of.append((source.name, status.st_mtime_ns, status.st_size))  # what numba's cache looks at
+    name = sha256(repr(made_of).encode()).hexdigest()[:16]
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or folder / "__pycache__", f"plexus-kernels-{name}.ready")
+
+
+def _processor() -> str:
+    """What machine code depends on, as far as the system says."""
+    text = os.environ.get("NUMBA_CPU_NAME", "")
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").partition("\n\n")[0].splitlines()
+        text += "".join(line for line in lines if line.startswith(("model name", "flags", "Features")))
+    return text
 
 
 class KernelWarmUp:
@@ -51,8 +84,8 @@ class KernelWarmUp:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """In the background. Without numba, ready at once."""
-        if importlib.util.find_spec("numba") is None:
+        """In the background. Ready at once without numba, or where the machine code is there."""
+        if importlib.util.find_spec("numba") is None or mark_of_machine_code().exists():
             self._ready.set()
         elif self._task is None:
             self._task = asyncio.create_task(self._run(), name="kernel warm-up")
@@ -63,7 +96,7 @@ class KernelWarmUp:
     async def wait_ready(self) -> None:
         """At once from now on, if it has not begun. Also returns if the compilation failed: then the first resolution
         compiles, or fails, itself. Returns at once if it was never started."""
-        if self._task is not None:
+        if self._task is not None and not self._ready.is_set():
             self._wanted.set()
             await self._ready.wait()
 

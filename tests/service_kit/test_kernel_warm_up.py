@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service_kit import kernel_warm_up
-from service_kit.kernel_warm_up import KernelWarmUp
+from service_kit.kernel_warm_up import KernelWarmUp, mark_of_machine_code
 
 STALL_MAX_S = 0.25
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,9 @@ def longest_gap_s(cache: Path) -> float:
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(WITHOUT_NUMBA, reason="there is nothing to warm up")
 def test_event_loop_goes_on_while_kernels_are_compiled_and_loaded(tmp_path: Path) -> None:
+    assert not list(tmp_path.glob("*.ready"))
     assert longest_gap_s(tmp_path) < STALL_MAX_S
+    assert len(list(tmp_path.glob("*.ready"))) == 1  # who comes later starts no process
     compiled = {path.name for path in tmp_path.rglob("*.nbc")}
     assert compiled
     assert longest_gap_s(tmp_path) < STALL_MAX_S
@@ -70,10 +72,25 @@ async def test_without_numba_it_is_ready_at_once(monkeypatch: pytest.MonkeyPatch
     await warm_up.stop()
 
 
+@pytest.mark.skipif(WITHOUT_NUMBA, reason="there is nothing to compile")
+async def test_machine_code_that_is_there_needs_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    mark_of_machine_code().touch()
+    monkeypatch.setattr(kernel_warm_up.sys, "executable", "/bin/false")
+    warm_up = KernelWarmUp()
+    warm_up.start()
+    assert warm_up.is_ready()
+    await warm_up.wait_ready()
+    await warm_up.stop()
+    monkeypatch.setenv("NUMBA_CPU_NAME", "another")
+    assert not mark_of_machine_code().exists()
+
+
+@pytest.mark.skipif(WITHOUT_NUMBA, reason="there is nothing to compile")
 async def test_failed_compilation_makes_nobody_wait(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(kernel_warm_up, "mark_of_machine_code", lambda: tmp_path / "none")
     monkeypatch.setattr(kernel_warm_up.sys, "executable", "/bin/false")
     warm_up = KernelWarmUp()
     warm_up.start()
@@ -82,7 +99,8 @@ async def test_failed_compilation_makes_nobody_wait(
     assert "could not be compiled: exit code 1" in caplog.text
 
 
-async def test_stop_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(WITHOUT_NUMBA, reason="there is nothing to compile")
+async def test_stop_ends_the_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     children: list[asyncio.subprocess.Process] = []
     create = asyncio.create_subprocess_exec
 
@@ -92,7 +110,7 @@ async def test_stop_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
         return children[0]
 
     started = asyncio.Event()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(kernel_warm_up, "mark_of_machine_code", lambda: tmp_path / "none")
     monkeypatch.setattr(asyncio, "create_subprocess_exec", create_and_keep)
     warm_up = KernelWarmUp(begin_after_s=0)
     warm_up.start()
