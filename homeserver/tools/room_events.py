@@ -28,7 +28,7 @@ from matrix_protocol.receipt import (
     Verdict,
     authorize,
     check_format,
-    check_signatures_and_hash,
+    check_signatures,
 )
 from matrix_protocol.room_versions import RoomVersionRules
 
@@ -93,16 +93,17 @@ def _parsed(
         checked.failures.append(Failure(recorded.event_id, recorded.line, step, reason))
         return then
 
-    event = check_format(recorded.untrusted_pdu, room.rules)
-    if isinstance(event, Dropped):
-        return fail("format", event.reason)
+    unverified = check_format(recorded.untrusted_pdu, room.rules)
+    if isinstance(unverified, Dropped):
+        return fail("format", unverified.reason)
+    event = unverified.event
     if event.event_id != recorded.event_id:
         return fail("event_id", f"the PDU is that of {event.event_id}")
     if event.event_id in known:
         return fail("format", "the file has this event twice")
     if event.room_id != room.room_id:
         return fail("format", f"it is of another room, {event.room_id}")
-    received = check_signatures_and_hash(event, room.verify_keys, room.rules)
+    received = check_signatures(unverified, room.verify_keys, room.rules)
     if isinstance(received, Dropped):
         return fail("signature", received.reason)
     if received.is_redacted:

@@ -2,7 +2,10 @@
 
 "Is a valid event, otherwise it is dropped. For an event to be valid, it must
 comply with the event format of that room version." Signatures (step 2) and the
-content hash (step 3) come after: `events.signing`, `events.hashes`.
+content hash (step 3) come after: `matrix_protocol.receipt`.
+
+One walk comes first, which stops at the limits: what follows may encode, sort
+and recurse into a PDU that is small and flat.
 
 Spec: https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
 """
@@ -10,7 +13,7 @@ Spec: https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-recei
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from matrix_protocol.canonical_json import INTEGER_MAX, NotCanonical
 from matrix_protocol.errors import BadJson, TooLarge
@@ -32,7 +35,13 @@ from matrix_protocol.identifiers import (
 )
 from matrix_protocol.json_types import JsonObject
 from matrix_protocol.room_versions import RoomVersionRules
+from matrix_protocol.untrusted_json import NESTING_MAX
 
+SIGNING_SERVERS_MAX: Final = 20
+"""NOTSPEC: no limit is named. Four can have reason to sign: of the sender, the event ID, the authorising or invited
+user, and the policy server."""
+SIGNATURES_OF_SERVER_MAX: Final = 20
+"""NOTSPEC: no limit is named. Servers have one or two keys."""
 _CREATE_EVENT = "m.room.create"
 
 
@@ -44,7 +53,9 @@ def event_from_untrusted_pdu(untrusted_pdu: object, rules: RoomVersionRules) -> 
     if not isinstance(untrusted_pdu, dict):
         raise BadJson("A PDU must be a JSON object")
     pdu: JsonObject = {key: value for key, value in untrusted_pdu.items() if key != "unsigned"}
+    _check_values(pdu)
     _check_types(pdu)
+    _check_signatures(pdu["signatures"])
     _check_identifiers(pdu, rules)
     _check_numbers(pdu, rules)
     _check_references(pdu, "auth_events", AUTH_EVENTS_MAX, rules)
@@ -57,6 +68,56 @@ def event_from_untrusted_pdu(untrusted_pdu: object, rules: RoomVersionRules) -> 
     except NotCanonical as error:
         raise BadJson(f"The PDU has no canonical JSON: {error}") from error
     return event_from_pdu(pdu, event_id, rules)
+
+
+def _check_values(pdu: JsonObject) -> None:
+    """Depth, size and strings of everything in the PDU, level by level, without recursion.
+
+    Each value takes a byte of JSON at least and each string one for each character, so the sum is a lower bound of the
+    event's size; the true one is taken later, of what is known to be near it.
+    """
+    level: list[Any] = [pdu]
+    depth = bytes_min = 0
+    while level:
+        depth += 1
+        _require(depth <= NESTING_MAX, f"it is nested more than {NESTING_MAX} levels deep")
+        deeper: list[Any] = []
+        for container in level:
+            bytes_min += len(container)
+            if type(container) is dict:
+                for key in container:
+                    _require(type(key) is str, "the name of a member is no string")
+                    bytes_min += _length_of_text(key)
+            if bytes_min > EVENT_BYTES_MAX:
+                raise TooLarge(f"The event has more than {EVENT_BYTES_MAX} bytes")
+            for value in container.values() if type(container) is dict else container:
+                kind = type(value)
+                if kind is dict or kind is list:
+                    deeper.append(value)
+                elif kind is str:
+                    bytes_min += _length_of_text(value)
+        level = deeper
+    if bytes_min > EVENT_BYTES_MAX:
+        raise TooLarge(f"The event has more than {EVENT_BYTES_MAX} bytes")
+
+
+def _length_of_text(text: str) -> int:
+    """A lower bound of its bytes. Raises `BadJson` for a lone surrogate, which no UTF-8 can hold."""
+    length = len(text)
+    if length <= EVENT_BYTES_MAX and not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise BadJson("Invalid PDU: a string holds a lone surrogate") from None
+    return length
+
+
+def _check_signatures(signatures: JsonObject) -> None:
+    _require(len(signatures) <= SIGNING_SERVERS_MAX, f"more than {SIGNING_SERVERS_MAX} servers have signed")
+    _require(
+        all(len(of_server) <= SIGNATURES_OF_SERVER_MAX for of_server in signatures.values()),
+        f"a server has signed more than {SIGNATURES_OF_SERVER_MAX} times",
+    )
 
 
 def _check_types(pdu: JsonObject) -> None:

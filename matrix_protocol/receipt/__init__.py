@@ -14,8 +14,9 @@
 
 The first three need no room, so any worker does them, for many PDUs at once:
 
-    untrusted PDU ─► check_format ─► Event ─► (fetch the keys of `servers_that_must_sign`) ─► check_signatures_and_hash
-                                                                                              ─► CheckedPdu | Dropped
+    untrusted PDU ─► check_format ─► UnverifiedPdu ─► (fetch the keys of `signed_by`) ─► check_signatures ─► CheckedPdu
+                          └─► Dropped                                                          └─► Dropped
+
 The others need the room, so its owner does them, one event after the other. `authorize` is a generator: it yields what
 it needs next, is sent the answer, and returns an `Outcome`; so the owner fetches with `await`, a test with a function
 (`answered_by`), and nothing is fetched for an event that failed before.
@@ -35,7 +36,7 @@ from matrix_protocol.receipt.authorization import (
     answered_by,
     authorize,
 )
-from matrix_protocol.receipt.checked_pdu import CheckedPdu, Dropped, check_format, check_signatures_and_hash
+from matrix_protocol.receipt.checked_pdu import CheckedPdu, Dropped, UnverifiedPdu, check_format, check_signatures
 from matrix_protocol.receipt.outcome import Outcome, Step, Verdict
 from matrix_protocol.receipt.policy_server import PolicyServer, policy_server_of
 
@@ -53,10 +54,11 @@ __all__ = [
     "RoomState",
     "Source",
     "Step",
+    "UnverifiedPdu",
     "Verdict",
     "answered_by",
     "authorize",
     "check_format",
-    "check_signatures_and_hash",
+    "check_signatures",
     "policy_server_of",
 ]

@@ -63,7 +63,10 @@ Need = NeedAuthEvents | NeedStateBefore | NeedCurrentState | NeedPolicyServerSig
 
 def authorize(event: Event, rules: RoomVersionRules) -> Generator[Need, Any, Outcome]:
     """The outcome for an event that passed steps 1 to 3."""
-    answer: AuthEvents = yield NeedAuthEvents(_needed_auth_event_ids(event, rules))
+    needed = _needed_auth_event_ids(event, rules)
+    answer: AuthEvents = yield NeedAuthEvents(needed)
+    if missing := [event_id for event_id in needed if event_id not in answer.events]:
+        return Outcome(Verdict.UNDECIDED, Step.AUTH_EVENTS, f"the auth event {missing[0]} could not be had")
     if rejection := _check_against_auth_events(event, answer, rules):
         return Outcome(Verdict.REJECTED, Step.AUTH_EVENTS, rejection.reason)
     if event.type == "m.room.create":
@@ -100,10 +103,6 @@ def _check_against_auth_events(event: Event, answer: AuthEvents, rules: RoomVers
     """Step 4: the rules about the auth events themselves, then all the others against the state that they make."""
     if event.type == "m.room.create":
         return check_state_independent_auth_rules(event, (), frozenset(), rules)
-    missing = [event_id for event_id in event.auth_event_ids if event_id not in answer.events]
-    if missing:
-        # An event whose auth events nobody has cannot be allowed by them.
-        return Rejection(f"the auth event {missing[0]} could not be had")
     auth_events = [answer.events[event_id] for event_id in event.auth_event_ids]
     rejection = check_state_independent_auth_rules(event, auth_events, answer.rejected_event_ids, rules)
     if rejection is not None:
@@ -113,13 +112,9 @@ def _check_against_auth_events(event: Event, answer: AuthEvents, rules: RoomVers
     if implied is not None:
         # "If the event's `room_id` is not an event ID for an accepted (not rejected) `m.room.create` event, with the
         #  sigil `!` instead of `$`, reject." (version 12)
-        create_event = answer.events.get(implied)
-        is_accepted = create_event is not None and implied not in answer.rejected_event_ids
-        if (
-            create_event is None
-            or not is_accepted
-            or (create_event.type, create_event.state_key) != ("m.room.create", "")
-        ):
+        create_event = answer.events[implied]
+        is_accepted = implied not in answer.rejected_event_ids
+        if not is_accepted or (create_event.type, create_event.state_key) != ("m.room.create", ""):
             return Rejection("the room ID is not that of an accepted create event")
         state.add(create_event)
     return check_state_dependent_auth_rules(event, state, rules)

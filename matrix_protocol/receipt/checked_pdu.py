@@ -25,6 +25,16 @@ class Dropped(NamedTuple):
     reason: str
 
 
+class UnverifiedPdu(NamedTuple):
+    """A PDU of the right format, of which nothing is to be believed yet."""
+
+    event: Event
+    """What goes on: the event, or its redacted form if the content hash does not match."""
+    is_redacted: bool
+    signed_by: frozenset[str]
+    """The servers whose keys are needed next, for the event's time."""
+
+
 class CheckedPdu(NamedTuple):
     """An event of its servers' making, as far as can be told without the room."""
 
@@ -35,10 +45,12 @@ class CheckedPdu(NamedTuple):
 
 def check_format(
     untrusted_pdu: object, rules: RoomVersionRules, *, event_id: str | None = None, room_id: str | None = None
-) -> Event | Dropped:
-    """Step 1. `event_id`, `room_id`: what the PDU was asked for by, if it was.
+) -> UnverifiedPdu | Dropped:
+    """Steps 1 and 3. `event_id`, `room_id`: what the PDU was asked for by, if it was.
 
-    The event is not to be believed yet; it says which keys are needed (`servers_that_must_sign`).
+    The hash is looked at before the signatures, since it decides what they must cover: an invitation says that it comes
+    from a third-party invite, and need not be signed by its sender's server, in a member that a redaction takes away.
+    So whose signatures are needed follows from what goes on, and not from what came.
     """
     try:
         event = event_from_untrusted_pdu(untrusted_pdu, rules)
@@ -48,19 +60,19 @@ def check_format(
         return Dropped(Step.FORMAT, f"it is the event {event.event_id}, and {event_id} was asked for")
     if room_id is not None and event.room_id != room_id:
         return Dropped(Step.FORMAT, f"it is of the room {event.room_id}, and not of {room_id}")
-    return event
+    is_redacted = not has_valid_content_hash(event.pdu, rules)
+    if is_redacted:
+        # "If the hash check fails, then it is assumed that this is because we have only been given a redacted version
+        #  of the event. To enforce this, the receiving server should use the redacted copy it calculated rather than
+        #  the full copy it received."
+        event = event_from_pdu(redact(event.pdu, rules), event.event_id, rules)
+    return UnverifiedPdu(event, is_redacted, servers_that_must_sign(event, rules))
 
 
-def check_signatures_and_hash(event: Event, keys: KeysByServer, rules: RoomVersionRules) -> CheckedPdu | Dropped:
-    """Steps 2 and 3. A server whose keys are not in `keys` has not signed."""
-    for server_name in sorted(servers_that_must_sign(event, rules)):
-        verdict = verify_event_signature(event.pdu, server_name, keys.get(server_name, {}), rules)
+def check_signatures(pdu: UnverifiedPdu, keys: KeysByServer, rules: RoomVersionRules) -> CheckedPdu | Dropped:
+    """Step 2. A server whose keys are not in `keys` has not signed."""
+    for server_name in sorted(pdu.signed_by):
+        verdict = verify_event_signature(pdu.event.pdu, server_name, keys.get(server_name, {}), rules)
         if not verdict:
             return Dropped(Step.SIGNATURES, verdict.reason)
-    if has_valid_content_hash(event.pdu, rules):
-        return CheckedPdu(event, is_redacted=False)
-    # "If the hash check fails, then it is assumed that this is because we have only been given a redacted version of
-    #  the event. To enforce this, the receiving server should use the redacted copy it calculated rather than the full
-    #  copy it received."
-    redacted = redact(event.pdu, rules)
-    return CheckedPdu(event_from_pdu(redacted, event.event_id, rules), is_redacted=True)
+    return CheckedPdu(pdu.event, pdu.is_redacted)

@@ -27,6 +27,9 @@ class Verdict(Enum):
     REJECTED = "rejected"
     """Not shown to clients, not part of the room's state, and no auth event of others."""
 
+    UNDECIDED = "undecided"
+    """An auth event could not be had: nothing is stored, and the event may be received again."""
+
 
 class Outcome(NamedTuple):
     verdict: Verdict

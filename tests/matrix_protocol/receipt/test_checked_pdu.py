@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from matrix_protocol.events.format import Event
 from matrix_protocol.events.redaction import redact
 from matrix_protocol.events.signing import servers_that_must_sign, sign_event_also
-from matrix_protocol.receipt import CheckedPdu, Dropped, Step, check_format, check_signatures_and_hash
+from matrix_protocol.receipt import CheckedPdu, Dropped, Step, UnverifiedPdu, check_format, check_signatures
 from matrix_protocol.room_versions import RoomVersionRules
 from tests.factories import Room, signing_key_of, user
 from tests.matrix_protocol.versions import every_version, versions
@@ -25,9 +24,13 @@ def keys_of(*server_names: str) -> dict[str, dict[str, bytes]]:
 KEYS = keys_of("example.org", "elsewhere.net")
 
 
-def received(pdu: dict[str, Any], rules: RoomVersionRules) -> CheckedPdu | Dropped:
-    event = check_format(pdu, rules)
-    return event if isinstance(event, Dropped) else check_signatures_and_hash(event, KEYS, rules)
+def received(
+    pdu: dict[str, Any], rules: RoomVersionRules, keys: dict[str, dict[str, bytes]] | None = None
+) -> CheckedPdu | Dropped:
+    unverified = check_format(pdu, rules)
+    if isinstance(unverified, Dropped):
+        return unverified
+    return check_signatures(unverified, KEYS if keys is None else keys, rules)
 
 
 def room(version: str) -> Room:
@@ -55,7 +58,8 @@ def test_what_is_no_event_is_dropped_at_step_1(version: str, pdu: Any) -> None:
 def test_another_event_or_room_than_asked_for_is_dropped_at_step_1(version: str) -> None:
     scene = room(version)
     event = scene.last
-    assert isinstance(check_format(event.pdu, scene.rules, event_id=event.event_id, room_id=scene.id), Event)
+    asked_for = check_format(event.pdu, scene.rules, event_id=event.event_id, room_id=scene.id)
+    assert isinstance(asked_for, UnverifiedPdu)
     for asked in ({"event_id": "$other"}, {"room_id": "!other:example.org"}):
         dropped = check_format(event.pdu, scene.rules, **asked)
         assert isinstance(dropped, Dropped)
@@ -74,9 +78,7 @@ def test_event_without_its_servers_signature_is_dropped_at_step_2(version: str) 
 @every_version
 def test_event_whose_servers_keys_are_not_known_is_dropped_at_step_2(version: str) -> None:
     scene = room(version)
-    event = check_format(scene.last.pdu, scene.rules)
-    assert isinstance(event, Event)
-    dropped = check_signatures_and_hash(event, keys_of("elsewhere.net"), scene.rules)
+    dropped = received(scene.last.pdu, scene.rules, keys_of("elsewhere.net"))
     assert isinstance(dropped, Dropped)
     assert "example.org" in dropped.reason
 
@@ -121,3 +123,24 @@ def test_invitation_from_a_third_party_invite_may_come_from_another_server(versi
     event = scene.build(ALICE, "m.room.member", content, state_key=DAVE.id)
     assert servers_that_must_sign(event, scene.rules) == frozenset()
     assert isinstance(received({**event.pdu, "signatures": {}}, scene.rules), CheckedPdu)
+
+
+@versions(3)
+@pytest.mark.parametrize("invite", [{}, {"signed": {}}, None, "x"])
+def test_a_third_party_invitation_that_is_none_after_its_redaction_is_no_way_round_the_senders_signature(
+    version: str, invite: object
+) -> None:
+    """Whoever knows Alice's name could otherwise invite in it: without a signature, with a hash that is wrong."""
+    scene = room(version)
+    content = {"membership": "invite", "third_party_invite": invite}
+    event = scene.build(ALICE, "m.room.member", content, state_key=DAVE.id)
+    forged = {**event.pdu, "signatures": {}, "hashes": {"sha256": "AAAA"}}
+    unverified = check_format(forged, scene.rules)
+    assert isinstance(unverified, UnverifiedPdu)
+    assert unverified.is_redacted
+    is_still_one = "third_party_invite" in unverified.event.content
+    assert unverified.signed_by == (frozenset() if is_still_one else {"example.org"})
+    if not is_still_one:
+        dropped = received(forged, scene.rules)
+        assert isinstance(dropped, Dropped)
+        assert dropped.step is Step.SIGNATURES
