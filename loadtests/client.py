@@ -23,8 +23,16 @@ class Connection:
         self._turn = asyncio.Lock()
 
     async def request(
-        self, method: str, path: str, *, token: str | None = None, body: object = None, timeout_s: float = 120
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: object = None,
+        timeout_s: float = 120,
+        parse: bool = True,
     ) -> tuple[int, Any]:
+        """Status and JSON; the bytes of it if it is not to be parsed, which takes a large answer's time here."""
         data = b"" if body is None else json.dumps(body).encode()
         head = [f"{method} {path} HTTP/1.1", f"Host: {self._host}:{self._port}", f"Content-Length: {len(data)}"]
         if data:
@@ -34,18 +42,19 @@ class Connection:
         message = ("\r\n".join(head) + "\r\n\r\n").encode() + data
         async with self._turn:
             try:
-                return await asyncio.wait_for(self._exchange(message), timeout_s)
+                status, answer = await asyncio.wait_for(self._exchange(message), timeout_s)
             except (ConnectionError, asyncio.IncompleteReadError):
                 self.close()
-                return await asyncio.wait_for(self._exchange(message), timeout_s)
+                status, answer = await asyncio.wait_for(self._exchange(message), timeout_s)
+        return status, (json.loads(answer) if answer else {}) if parse else answer
 
-    async def _exchange(self, message: bytes) -> tuple[int, Any]:
+    async def _exchange(self, message: bytes) -> tuple[int, bytes]:
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port, limit=2**26)
         self._streams[1].write(message)
         return await self._answer(self._streams[0])
 
-    async def _answer(self, reader: asyncio.StreamReader) -> tuple[int, Any]:
+    async def _answer(self, reader: asyncio.StreamReader) -> tuple[int, bytes]:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
         if headers.get("transfer-encoding", "").lower() == "chunked":
@@ -54,7 +63,7 @@ class Connection:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
         if headers.get("connection", "").lower() == "close":
             self.close()
-        return int(lines[0].split()[1]), json.loads(body) if body else {}
+        return int(lines[0].split()[1]), body
 
     @staticmethod
     async def _chunks(reader: asyncio.StreamReader) -> bytes:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from loadtests.client import Connection, User, register
+from loadtests.client import CLIENT, Connection, RequestFailed, User, register
 from loadtests.herd import Server
 from loadtests.scenarios import sync_path
 
@@ -28,9 +28,10 @@ class Prober:
     def __init__(self, port: int) -> None:
         self._connection = Connection("127.0.0.1", port)
         self.longest_ms = 0.0
+        self.is_over = False
 
-    async def probe_for_ever(self) -> None:
-        while True:
+    async def probe_until_over(self) -> None:
+        while not self.is_over:
             began_s = time.perf_counter()
             await self._connection.request("GET", "/_matrix/client/versions")
             self.longest_ms = max(self.longest_ms, (time.perf_counter() - began_s) * 1000)
@@ -46,16 +47,16 @@ async def run(members: int) -> None:
         try:
             users, room_id = await populate(server.port, members)
             prober = Prober(server.port)
-            probing = asyncio.create_task(prober.probe_for_ever())
+            probing = asyncio.create_task(prober.probe_until_over())
             newcomer = await register("127.0.0.1", server.port, "newcomer")
             room = f"/rooms/{quote(room_id)}"
             requests: dict[str, Callable[[], Awaitable[object]]] = {
                 "nothing, for a second": lambda: asyncio.sleep(1),
-                "GET /members": lambda: users[0].call("GET", f"{room}/members"),
-                "GET /joined_members": lambda: users[0].call("GET", f"{room}/joined_members"),
-                "GET /state": lambda: users[0].call("GET", f"{room}/state"),
-                "initial sync, all members": lambda: users[1].call("GET", sync_path(1)),
-                "initial sync, lazy members": lambda: users[2].call("GET", sync_path(2, lazy=True)),
+                "GET /members": lambda: read(users[0], f"{room}/members"),
+                "GET /joined_members": lambda: read(users[0], f"{room}/joined_members"),
+                "GET /state": lambda: read(users[0], f"{room}/state"),
+                "initial sync, all members": lambda: read(users[1], sync_path(1)),
+                "initial sync, lazy members": lambda: read(users[2], sync_path(2, lazy=True)),
                 "join": lambda: newcomer.join(room_id),
                 "send": lambda: users[0].send(room_id, "stall", "hello"),
             }
@@ -67,13 +68,20 @@ async def run(members: int) -> None:
                 took_ms = (time.perf_counter() - began_s) * 1000
                 await asyncio.sleep(0.05)
                 print(f"| {name} | {took_ms:.0f} | {prober.longest_ms:.1f} |", flush=True)
-            probing.cancel()
-            await asyncio.gather(probing, return_exceptions=True)
+            prober.is_over = True
+            await probing
             prober.close()
             for user in (*users, newcomer):
                 user.connection.close()
         finally:
             server.stop()
+
+
+async def read(user: User, path: str) -> None:
+    """Without parsing the answer: this process would stand still for as long as that takes, the prober with it."""
+    status, _ = await user.connection.request("GET", CLIENT + path, token=user.token, parse=False)
+    if status != 200:
+        raise RequestFailed(f"GET {path} -> {status}")
 
 
 async def populate(port: int, members: int) -> tuple[list[User], str]:

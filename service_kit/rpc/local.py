@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -38,6 +39,8 @@ class LocalAsker:
                     async for chunk in getattr(servicer, question.method)(request):
                         has_begun = True
                         yield chunk
+                        # Nothing here may have had to wait: without this a large answer would be made in one go.
+                        await asyncio.sleep(0)
                     return
                 except WrongOwner:
                     if has_begun:
