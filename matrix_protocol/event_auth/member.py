@@ -7,7 +7,7 @@ from matrix_protocol.event_auth.auth_state import AuthState
 from matrix_protocol.event_auth.power_levels import PowerLevels
 from matrix_protocol.event_auth.third_party_invite import check_third_party_invite
 from matrix_protocol.events.format import Event
-from matrix_protocol.identifiers import server_name_of
+from matrix_protocol.identifiers import is_valid_user_id, server_name_of
 from matrix_protocol.room_versions import AuthorizationRules
 
 
@@ -42,7 +42,9 @@ def names_its_signer(event: Event) -> bool:
     """Whether the signature is *valid* was found out with the others: `events.signing.servers_that_must_sign`."""
     user_id = event.content["join_authorised_via_users_server"]
     signatures = event.pdu.get("signatures")
-    return isinstance(user_id, str) and isinstance(signatures, dict) and server_name_of(user_id) in signatures
+    if not isinstance(user_id, str) or not is_valid_user_id(user_id):
+        return False
+    return isinstance(signatures, dict) and server_name_of(user_id) in signatures
 
 
 def join_rule_of(state: AuthState) -> str:

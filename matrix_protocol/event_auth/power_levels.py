@@ -26,6 +26,7 @@ DEFAULT_LEVELS = {
 _CREATOR_WITHOUT_EVENT = 100
 # "a single base 10 integer […] optionally with any number of leading zeroes; optionally prefixed with a single `-` or
 #  `+` character before the integer; optionally with any number of leading or trailing whitespace characters"
+# NOTSPEC: at most 30 digits, leading zeroes among them: the event's size would be the only bound otherwise.
 _STRING_LEVEL = re.compile(r"\s*[+-]?[0-9]{1,30}\s*", re.ASCII)
 
 Levels = Mapping[str, int]

@@ -11,7 +11,7 @@ from matrix_protocol.canonical_json import NotCanonical
 from matrix_protocol.encoding import encode_base64
 from matrix_protocol.events.format import Event
 from matrix_protocol.events.hashes import redacted_bytes
-from matrix_protocol.identifiers import server_name_of
+from matrix_protocol.identifiers import is_valid_user_id, server_name_of
 from matrix_protocol.json_types import JsonObject
 from matrix_protocol.room_versions import RoomVersionRules
 from matrix_protocol.signatures import SigningKey, Verdict, verify_signed_bytes, with_signature
@@ -33,8 +33,9 @@ def servers_that_must_sign(event: Event, rules: RoomVersionRules) -> frozenset[s
     # "If the event is not validly signed by the homeserver of the user ID denoted by the key
     #  [`join_authorised_via_users_server`], reject." (version 8 and up)
     if rules.signatures.authorising_server_signs and event.type == "m.room.member":
+        # What is no user ID has no server to ask for keys; the auth rules reject the event.
         authorising_user = event.content.get("join_authorised_via_users_server")
-        if isinstance(authorising_user, str):
+        if isinstance(authorising_user, str) and is_valid_user_id(authorising_user):
             servers.add(server_name_of(authorising_user))
     return frozenset(servers)
 

@@ -54,7 +54,7 @@ def event_from_untrusted_pdu(untrusted_pdu: object, rules: RoomVersionRules) -> 
         raise BadJson("A PDU must be a JSON object")
     pdu: JsonObject = {key: value for key, value in untrusted_pdu.items() if key != "unsigned"}
     _check_values(pdu)
-    _check_types(pdu)
+    _check_types(pdu, rules)
     _check_signatures(pdu["signatures"])
     _check_identifiers(pdu, rules)
     _check_numbers(pdu, rules)
@@ -120,7 +120,7 @@ def _check_signatures(signatures: JsonObject) -> None:
     )
 
 
-def _check_types(pdu: JsonObject) -> None:
+def _check_types(pdu: JsonObject, rules: RoomVersionRules) -> None:
     """Members that every room version requires, and their types."""
     for key in ("sender", "type"):
         _require(isinstance(pdu.get(key), str), f"`{key}` must be a string")
@@ -128,7 +128,8 @@ def _check_types(pdu: JsonObject) -> None:
         _require(isinstance(pdu.get(key), dict), f"`{key}` must be an object")
     if "state_key" in pdu:
         _require(isinstance(pdu["state_key"], str), "`state_key` must be a string")
-    if "redacts" in pdu:
+    _require(isinstance(pdu["hashes"].get("sha256"), str), "`hashes` must hold a `sha256`")
+    if "redacts" in pdu and not rules.event_format.redacts_in_content:
         _require(isinstance(pdu["redacts"], str), "`redacts` must be a string")
     _require(all(isinstance(value, dict) for value in pdu["signatures"].values()), "`signatures` must hold objects")
 
@@ -159,7 +160,8 @@ def _check_numbers(pdu: JsonObject, rules: RoomVersionRules) -> None:
     depth, timestamp = pdu.get("depth"), pdu.get("origin_server_ts")
     depth_max = rules.event_format.depth_max
     _require(type(depth) is int and 0 <= depth <= depth_max, f"`depth` must be an integer from 0 to {depth_max}")
-    _require(type(timestamp) is int and abs(timestamp) <= INTEGER_MAX, "`origin_server_ts` must be an integer")
+    timestamp_max = INTEGER_MAX if rules.event_format.strict_canonical_json else 2**63 - 1  # the schema says int64
+    _require(type(timestamp) is int and abs(timestamp) <= timestamp_max, "`origin_server_ts` must be an integer")
 
 
 def _check_references(pdu: JsonObject, key: str, maximum: int, rules: RoomVersionRules) -> None:

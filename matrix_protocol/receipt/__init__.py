@@ -37,10 +37,11 @@ from matrix_protocol.receipt.authorization import (
     authorize,
 )
 from matrix_protocol.receipt.checked_pdu import CheckedPdu, Dropped, UnverifiedPdu, check_format, check_signatures
-from matrix_protocol.receipt.outcome import Outcome, Step, Verdict
+from matrix_protocol.receipt.outcome import Arrival, Outcome, Step, Verdict
 from matrix_protocol.receipt.policy_server import PolicyServer, policy_server_of
 
 __all__ = [
+    "Arrival",
     "AuthEvents",
     "CheckedPdu",
     "Dropped",

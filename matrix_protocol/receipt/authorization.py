@@ -5,7 +5,7 @@
     NeedAuthEvents             ─►  AuthEvents
     NeedStateBefore            ─►  AuthState: the room's state before the event
     NeedCurrentState           ─►  RoomState
-    NeedPolicyServerSignature  ─►  Event, with the signature that the Policy Server gave just now; None if it gave none
+    NeedPolicyServerSignature  ─►  str: the signature (base64) the Policy Server gave just now, or None
 """
 
 from __future__ import annotations
@@ -21,8 +21,14 @@ from matrix_protocol.event_auth import (
     check_state_independent_auth_rules,
 )
 from matrix_protocol.events.format import Event
-from matrix_protocol.receipt.outcome import ACCEPTED, Outcome, Step, Verdict
-from matrix_protocol.receipt.policy_server import PolicyServer, is_recommended, needs_no_signature, policy_server_of
+from matrix_protocol.receipt.outcome import ACCEPTED, Arrival, Outcome, Step, Verdict
+from matrix_protocol.receipt.policy_server import (
+    PolicyServer,
+    is_recommended,
+    needs_no_signature,
+    policy_server_of,
+    with_its_signature,
+)
 from matrix_protocol.room_versions import RoomVersionRules
 
 
@@ -61,8 +67,13 @@ class NeedPolicyServerSignature(NamedTuple):
 Need = NeedAuthEvents | NeedStateBefore | NeedCurrentState | NeedPolicyServerSignature
 
 
-def authorize(event: Event, rules: RoomVersionRules) -> Generator[Need, Any, Outcome]:
-    """The outcome for an event that passed steps 1 to 3."""
+def authorize(event: Event, rules: RoomVersionRules, arrival: Arrival = Arrival.NEW) -> Generator[Need, Any, Outcome]:
+    """The outcome for an event that passed steps 1 to 3.
+
+    A create event is allowed by its own words alone (rule 1), also where the room has one (versions 1 to 11): whoever
+    keeps the room must not let a second one into its state. `rules` are those of the room: whoever takes them from
+    another source than the create event compares its `room_version` with them.
+    """
     needed = _needed_auth_event_ids(event, rules)
     answer: AuthEvents = yield NeedAuthEvents(needed)
     if missing := [event_id for event_id in needed if event_id not in answer.events]:
@@ -71,9 +82,13 @@ def authorize(event: Event, rules: RoomVersionRules) -> Generator[Need, Any, Out
         return Outcome(Verdict.REJECTED, Step.AUTH_EVENTS, rejection.reason)
     if event.type == "m.room.create":
         return ACCEPTED  # before it there was no state, and the rules ask for none
+    if arrival is Arrival.OUTLIER:
+        return ACCEPTED
     state_before: AuthState = yield NeedStateBefore(event)
     if rejection := check_state_dependent_auth_rules(event, state_before, rules):
         return Outcome(Verdict.REJECTED, Step.STATE_BEFORE, rejection.reason)
+    if arrival is Arrival.BACKFILLED:
+        return ACCEPTED
     current_state: RoomState = yield NeedCurrentState(event.room_id)
     if rejection := check_state_dependent_auth_rules(event, current_state, rules):
         return Outcome(Verdict.SOFT_FAILED, Step.CURRENT_STATE, rejection.reason)
@@ -82,9 +97,11 @@ def authorize(event: Event, rules: RoomVersionRules) -> Generator[Need, Any, Out
         return ACCEPTED
     if is_recommended(event, policy_server, rules):
         return ACCEPTED
-    signed: Event | None = yield NeedPolicyServerSignature(event, policy_server)
-    verdict = is_recommended(event if signed is None else signed, policy_server, rules)
-    return ACCEPTED if verdict else Outcome(Verdict.SOFT_FAILED, Step.POLICY_SERVER, verdict.reason)
+    signature: str | None = yield NeedPolicyServerSignature(event, policy_server)
+    signed = event if signature is None else with_its_signature(event, policy_server, signature)
+    if verdict := is_recommended(signed, policy_server, rules):
+        return Outcome(Verdict.ACCEPTED, signed=signed)
+    return Outcome(Verdict.SOFT_FAILED, Step.POLICY_SERVER, verdict.reason)
 
 
 def _needed_auth_event_ids(event: Event, rules: RoomVersionRules) -> tuple[str, ...]:
@@ -129,7 +146,7 @@ class Source(Protocol):
 
     def current_state(self, room_id: str) -> RoomState: ...
 
-    def policy_server_signature(self, event: Event, policy_server: PolicyServer) -> Event | None: ...
+    def policy_server_signature(self, event: Event, policy_server: PolicyServer) -> str | None: ...
 
 
 def answered_by(source: Source, checks: Generator[Need, Any, Outcome]) -> Outcome:

@@ -70,7 +70,11 @@ def check_format(
 
 
 def check_signatures(pdu: UnverifiedPdu, keys: KeysByServer, rules: RoomVersionRules) -> CheckedPdu | Dropped:
-    """Step 2. A server whose keys are not in `keys` has not signed."""
+    """Step 2. A server whose keys are not in `keys` has not signed.
+
+    NOTSPEC: a restricted join that its authorising server did not sign is dropped, where the auth rules say "reject":
+    without that server's keys nobody can tell, and what was dropped can be received again.
+    """
     for server_name in sorted(pdu.signed_by):
         verdict = verify_event_signature(pdu.event.pdu, server_name, keys.get(server_name, {}), rules)
         if not verdict:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
+from matrix_protocol.events.format import Event
+
 
 class Step(IntEnum):
     """Of the checks performed on receipt of a PDU, numbered as the specification does."""
@@ -28,7 +30,19 @@ class Verdict(Enum):
     """Not shown to clients, not part of the room's state, and no auth event of others."""
 
     UNDECIDED = "undecided"
-    """An auth event could not be had: nothing is stored, and the event may be received again."""
+    """NOTSPEC: an auth event could not be had, which the rules don't foresee. Nothing is stored; the event may be
+    received again."""
+
+
+class Arrival(Enum):
+    """How an event comes to us, which decides what can be asked of it."""
+
+    NEW = "new"
+    """At the end of the room's history: all steps."""
+    BACKFILLED = "backfilled"
+    """Of an earlier part of it: today's state says nothing about it (steps 6 and 7)."""
+    OUTLIER = "outlier"
+    """For its content alone (an auth event): the state before it is not known either (step 5)."""
 
 
 class Outcome(NamedTuple):
@@ -36,6 +50,9 @@ class Outcome(NamedTuple):
     step: Step | None = None
     """The step that decided; None: all were passed."""
     reason: str = ""
+    signed: Event | None = None
+    """The event with the signature that the Policy Server gave just now: "to be added to the event before sending or
+    processing the event further"."""
 
 
 ACCEPTED = Outcome(Verdict.ACCEPTED)

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from matrix_protocol.encoding import decode_base64
 from matrix_protocol.event_auth import AuthState
 from matrix_protocol.events.format import Event
-from matrix_protocol.events.signing import verify_event_signature
+from matrix_protocol.events.signing import verify_event_signature, with_pdu
 from matrix_protocol.room_versions import RoomVersionRules
-from matrix_protocol.signatures import VERIFY_KEY_BYTES, Verdict
+from matrix_protocol.signatures import VERIFY_KEY_BYTES, Verdict, with_signature
 
 POLICY = "m.room.policy"
 # "The Key ID for the `ed25519` key in `m.room.policy` is *always* `ed25519:policy_server`."
@@ -58,6 +58,10 @@ def _key_bytes(text: str) -> bytes:
 def needs_no_signature(event: Event) -> bool:
     """ "The Policy Server is not asked to sign `m.room.policy` state events with empty string `state_key`s"."""
     return event.type == POLICY and event.state_key == ""
+
+
+def with_its_signature(event: Event, policy_server: PolicyServer, signature: str) -> Event:
+    return with_pdu(event, with_signature(event.pdu, policy_server.server_name, KEY_ID, signature))
 
 
 def is_recommended(event: Event, policy_server: PolicyServer, rules: RoomVersionRules) -> Verdict:

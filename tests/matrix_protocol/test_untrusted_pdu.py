@@ -80,9 +80,8 @@ def test_timestamp_is_an_integer(version: str, value: object) -> None:
 
 @every_version
 @pytest.mark.parametrize("value", [None, 1, []])
-@pytest.mark.parametrize("key", ["state_key", "redacts"])
-def test_optional_members_are_strings(version: str, key: str, value: object) -> None:
-    assert is_dropped(version, **{key: value})
+def test_state_key_is_a_string(version: str, value: object) -> None:
+    assert is_dropped(version, state_key=value)
 
 
 @every_version
@@ -161,6 +160,24 @@ def test_too_deep_content_is_dropped(version: str) -> None:
     for _ in range(50_000):
         deep = {"x": deep}
     assert is_dropped(version, content=deep)
+
+
+@every_version
+@pytest.mark.parametrize("hashes", [{}, {"sha256": 1}, {"md5": "x"}])
+def test_pdu_without_a_content_hash_is_dropped(version: str, hashes: dict[str, Any]) -> None:
+    assert is_dropped(version, hashes=hashes)
+
+
+@every_version
+@pytest.mark.parametrize("value", [None, 1, []])
+def test_redacts_must_be_a_string_where_the_version_has_it_in_the_event(version: str, value: object) -> None:
+    assert is_dropped(version, redacts=value) is (int(version) < 11)
+
+
+@every_version
+def test_timestamps_are_64_bit_integers_through_version_5_and_canonical_ones_since(version: str) -> None:
+    assert is_dropped(version, origin_server_ts=2**53) is (int(version) >= 6)
+    assert is_dropped(version, origin_server_ts=2**63)
 
 
 @every_version

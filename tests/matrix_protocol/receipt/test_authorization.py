@@ -14,6 +14,7 @@ from matrix_protocol.event_auth import AuthState, StateOfEvents
 from matrix_protocol.events.format import Event
 from matrix_protocol.events.signing import sign_event_also
 from matrix_protocol.receipt import (
+    Arrival,
     AuthEvents,
     CheckedPdu,
     Dropped,
@@ -63,8 +64,8 @@ class Place:
         self.asked: list[str] = []
         self.policy_key: SigningKey | None = None
 
-    def receive(self, event: Event) -> Outcome:
-        return answered_by(self, authorize(event, self.room.rules))
+    def receive(self, event: Event, arrival: Arrival = Arrival.NEW) -> Outcome:
+        return answered_by(self, authorize(event, self.room.rules, arrival))
 
     def auth_events(self, event_ids: tuple[str, ...]) -> AuthEvents:
         self.asked.append("auth events")
@@ -80,11 +81,12 @@ class Place:
         self.asked.append("current state")
         return self.current
 
-    def policy_server_signature(self, event: Event, policy_server: PolicyServer) -> Event | None:
+    def policy_server_signature(self, event: Event, policy_server: PolicyServer) -> str | None:
         self.asked.append(f"signature of {policy_server.server_name}")
         if self.policy_key is None:
             return None
-        return sign_event_also(event, policy_server.server_name, self.policy_key, self.room.rules)
+        signed = sign_event_also(event, policy_server.server_name, self.policy_key, self.room.rules)
+        return str(signed.pdu["signatures"][policy_server.server_name][self.policy_key.key_id])
 
 
 def levels(version: str, user_id: str) -> dict[str, int]:
@@ -174,6 +176,20 @@ def test_event_not_allowed_by_the_current_state_is_soft_failed_at_step_6(version
     assert (outcome.verdict, outcome.step) == (Verdict.SOFT_FAILED, Step.CURRENT_STATE)
 
 
+@every_version
+@pytest.mark.parametrize(
+    ("arrival", "asked"),
+    [(Arrival.BACKFILLED, ["auth events", "state before"]), (Arrival.OUTLIER, ["auth events"])],
+)
+def test_what_is_not_new_is_not_held_against_todays_state(version: str, arrival: Arrival, asked: list[str]) -> None:
+    place = Place(scene(version))
+    event = message(place.room)
+    place.before = StateOfEvents(place.room.state.events(), place.room.rules)
+    place.current = CurrentState(place.room.ban(BOB, CAROL).state.events(), place.room.rules)
+    assert place.receive(event, arrival) == Outcome(Verdict.ACCEPTED)
+    assert place.asked == asked
+
+
 # --- step 7
 
 
@@ -200,8 +216,13 @@ def test_event_that_the_policy_server_signed_is_accepted(version: str) -> None:
 def test_policy_server_is_asked_for_a_signature_that_is_missing(version: str) -> None:
     place = guarded(version)
     place.policy_key = POLICY_KEY
-    assert place.receive(message(place.room)).verdict is Verdict.ACCEPTED
+    event = message(place.room)
+    outcome = place.receive(event)
+    assert outcome.verdict is Verdict.ACCEPTED
     assert place.asked[-1] == "signature of elsewhere.net"
+    assert outcome.signed is not None
+    assert outcome.signed.event_id == event.event_id
+    assert "ed25519:policy_server" in outcome.signed.pdu["signatures"]["elsewhere.net"]
 
 
 @every_version

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from matrix_protocol.event_auth import check_auth_rules
+from matrix_protocol.events.format import event_from_pdu
 from matrix_protocol.events.redaction import redact
 from matrix_protocol.events.signing import servers_that_must_sign, sign_event_also
 from matrix_protocol.receipt import CheckedPdu, Dropped, Step, UnverifiedPdu, check_format, check_signatures
@@ -144,3 +146,16 @@ def test_a_third_party_invitation_that_is_none_after_its_redaction_is_no_way_rou
         dropped = received(forged, scene.rules)
         assert isinstance(dropped, Dropped)
         assert dropped.step is Step.SIGNATURES
+
+
+@versions(8)
+@pytest.mark.parametrize("authorising_user", ["x", "../../admin", "@a:127.0.0.1:22/x y", "@" + "a" * 300 + ":b", "", 1])
+def test_nobody_is_asked_for_keys_of_what_is_no_server(version: str, authorising_user: object) -> None:
+    scene = room(version)
+    content = {"membership": "join", "join_authorised_via_users_server": authorising_user}
+    join = scene.build(DAVE, "m.room.member", content, state_key=DAVE.id)
+    unverified = check_format(join.pdu, scene.rules)
+    assert isinstance(unverified, UnverifiedPdu)
+    assert unverified.signed_by == {"elsewhere.net"}
+    tricked = {**join.pdu, "signatures": {**join.pdu["signatures"], "": {"ed25519:x": "y"}}}
+    assert check_auth_rules(event_from_pdu(tricked, join.event_id, scene.rules), scene.state, scene.rules) is not None
