@@ -1,6 +1,7 @@
 """Does an operation cost more when there are more workers? CPU a send and CPU a delivery, with 1, 2, 4 and 8 of them.
 
-    python -m loadtests.scaling [--workers 1,2,4,8] [--seconds 8] [--repeats 2] [--json]
+    python -m loadtests.scaling [--workers 1,2,4,8] [--seconds 8] [--repeats 2] [--what send,delivery]
+                                [--sends-per-s 150]
 
 `plexus up --processes` with so many roomservers (for sends), then so many sync workers (for deliveries); the same load
 each time, at a fixed rate. What the same processes burn when nothing happens (renewals, heartbeats) is measured before
@@ -25,6 +26,7 @@ import time
 import urllib.request
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -144,7 +146,7 @@ async def _awaited(call: Awaitable[object]) -> object:
     return await call
 
 
-async def send_cost(workers: int, seconds: float) -> Cost:
+async def send_cost(workers: int, seconds: float, per_s: float) -> Cost:
     async with Cluster(f"roomserver={workers}") as cluster:
         users = [await register("127.0.0.1", cluster.port, f"sender{number}") for number in range(SENDERS)]
         rooms = []
@@ -157,9 +159,9 @@ async def send_cost(workers: int, seconds: float) -> Cost:
             await user.send(room_id, f"{label}-{number}", f"hello {number}")
 
         label = "warm"
-        await at_a_rate(SENDS_PER_S, 2, send)
+        await at_a_rate(per_s, 2, send)
         label = "counted"
-        cost = await measured(cluster, "roomserver", workers, lambda: at_a_rate(SENDS_PER_S, seconds, send))
+        cost = await measured(cluster, "roomserver", workers, lambda: at_a_rate(per_s, seconds, send))
         for user in users:
             user.connection.close()
         return cost
@@ -255,15 +257,16 @@ async def main() -> None:
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--what", default="send,delivery")
+    parser.add_argument("--sends-per-s", type=float, default=SENDS_PER_S)
     options = parser.parse_args()
-    measures = {"send": send_cost, "delivery": delivery_cost}
+    measures = {"send": partial(send_cost, per_s=options.sends_per_s), "delivery": delivery_cost}
     for name in options.what.split(","):
-        costs = []
-        for workers in map(int, options.workers.split(",")):
-            runs = [await measures[name](workers, options.seconds) for _ in range(options.repeats)]
-            costs.append(min(runs, key=lambda run: run.total_ms))
-            print(json.dumps({"operation": name, **vars(costs[-1])}), file=sys.stderr, flush=True)
-        print(table(name, costs))
+        runs: dict[int, list[Cost]] = {int(workers): [] for workers in options.workers.split(",")}
+        for _ in range(options.repeats):  # in turns: a machine that grows slower does so for all of them
+            for workers, costs in runs.items():
+                costs.append(await measures[name](workers, options.seconds))
+                print(json.dumps({"operation": name, **vars(costs[-1])}), file=sys.stderr, flush=True)
+        print(table(name, [min(costs, key=lambda cost: cost.total_ms) for costs in runs.values()]))
     print(f"load average {os.getloadavg()[0]:.1f}")
 
 
