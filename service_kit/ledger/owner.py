@@ -23,7 +23,7 @@ from typing import Any, cast
 
 from google.protobuf.message import DecodeError
 
-from matrix_protocol.errors import LimitExceeded, MatrixError, Unknown
+from matrix_protocol.errors import LimitExceeded, MatrixError, Unavailable, Unknown
 from service_kit import telemetry
 from service_kit.bus import streams
 from service_kit.bus.interface import Bus, BusError, Message, Subscription
@@ -370,6 +370,9 @@ class ShardOwner:
     def _refusal_for(self, error: Exception, step: str) -> MatrixError:
         if isinstance(error, MatrixError):
             return error
+        if isinstance(error, StoreError | BusError):
+            _logger.warning("a command could not be carried out in step %s at shard %s: %s", step, self.shard, error)
+            return Unavailable("The server cannot do this right now; try again")
         _logger.error("a command failed in step %s at shard %s", step, self.shard, exc_info=error)
         return Unknown("The server failed to carry this out")
 

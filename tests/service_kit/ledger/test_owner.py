@@ -264,6 +264,16 @@ async def test_append_waits_until_the_store_is_back(scene: Scene) -> None:
     assert await scene.contents() == ["a", "b"]
 
 
+async def test_a_command_that_needs_a_store_that_is_away_is_refused_as_worth_trying_again(scene: Scene) -> None:
+    await scene.owner()
+    scene.store.is_available = False
+    with pytest.raises(Unavailable):
+        await scene.send("a")
+    scene.store.is_available = True
+    assert await scene.send("a") == "$1"
+    assert await scene.contents() == ["a"]
+
+
 async def test_a_flaw_that_added_facts_costs_only_its_command_and_the_memory(scene: Scene) -> None:
     await scene.owner()
     await scene.send("a")
