@@ -8,9 +8,11 @@ bytes again until the deadline. A failover is latency for the caller, not an err
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable, Set
 from itertools import count
-from typing import overload
+from typing import Any, overload
 
 from matrix_protocol.errors import TooLarge, Unavailable
 from service_kit import telemetry
@@ -26,7 +28,8 @@ from service_kit.shards import Shard, ShardMap
 ATTEMPT_FIRST_S = 0.25
 ATTEMPT_MAX_S = 1.0
 """How long to wait for an answer before the command is sent again: twice as long each time. An owner that died with the
-command in its hands never answers; one that has much to do does the command once, and answers all who asked."""
+command in its hands never answers; one that has much to do does the command once, and answers all who asked. From the
+second attempt on, each is listened for until the deadline."""
 BACKOFF_FIRST_S = 0.01
 BACKOFF_MAX_S = 0.2
 TIMEOUT_S = 30.0
@@ -77,23 +80,71 @@ class CommandClient:
         payload = command.SerializeToString()
         if len(payload) > PAYLOAD_BYTES_MAX:
             raise TooLarge("The request is too large")
-        subject = streams.command(shard)
-        backoff_s, attempt_s = BACKOFF_FIRST_S, ATTEMPT_FIRST_S
-        while (remaining_s := deadline_s - self._clock.monotonic_s()) > 0:
-            try:
-                answer = await self._bus.request(subject, payload, timeout_s=min(attempt_s, remaining_s))
-            except RequestTimeout:
-                backoff_s, attempt_s = BACKOFF_FIRST_S, min(2 * attempt_s, ATTEMPT_MAX_S)
-            except (NoResponders, BusDisconnected):
-                await self._clock.sleep(min(backoff_s, max(deadline_s - self._clock.monotonic_s(), 0)))
-                backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
-            else:
-                reply = Reply.FromString(answer)
-                if reply.HasField("error"):
-                    raise as_matrix_error(reply.error)
-                if not reply.moved:
-                    return reply
-                await self._clock.sleep(backoff_s)
-                backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
-            telemetry.COMMANDS_RETRIED.labels(shard.kind).inc()
+        again = _Again(self._bus, self._clock, streams.command(shard), payload, deadline_s)
+        reply = await again.attempt(min(ATTEMPT_FIRST_S, timeout_s))
+        if reply is None:
+            reply = await again.until_answered(telemetry.COMMANDS_RETRIED.labels(shard.kind).inc)
+        if reply is not None:
+            return reply
         raise Unavailable("The part of the server that this belongs to is not available; try again later")
+
+
+class _Again:
+    """One command, sent as often as it takes."""
+
+    def __init__(self, bus: Bus, clock: Clock, subject: str, payload: bytes, deadline_s: float) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._subject = subject
+        self._payload = payload
+        self._deadline_s = deadline_s
+
+    async def attempt(self, timeout_s: float) -> Reply | None:
+        """None: nobody has done it, as far as one can hear. Raises the MatrixError that the owner refuses it with."""
+        try:
+            answer = await self._bus.request(self._subject, self._payload, timeout_s=timeout_s)
+        except (RequestTimeout, NoResponders, BusDisconnected):
+            return None
+        reply = Reply.FromString(answer)
+        if reply.HasField("error"):
+            raise as_matrix_error(reply.error)
+        return None if reply.moved else reply
+
+    async def until_answered(self, count_one: Callable[[], None]) -> Reply | None:
+        """Attempts overlap: on a slow link the answer to one comes after the next was sent. None: the time is over."""
+        attempts = set[asyncio.Future[Reply | None]]()
+        backoff_s, wait_s = BACKOFF_FIRST_S, 2 * ATTEMPT_FIRST_S
+        try:
+            while (remaining_s := self._remaining_s()) > 0:
+                count_one()
+                attempts.add(asyncio.ensure_future(self.attempt(remaining_s)))
+                ended = await self._first_of(attempts, min(wait_s, remaining_s))
+                for attempt in ended:
+                    if (reply := attempt.result()) is not None:
+                        return reply
+                attempts -= ended
+                if ended:
+                    await self._clock.sleep(min(backoff_s, max(self._remaining_s(), 0)))
+                    backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
+                else:
+                    backoff_s, wait_s = BACKOFF_FIRST_S, min(2 * wait_s, ATTEMPT_MAX_S)
+            return None
+        finally:
+            for attempt in attempts:
+                attempt.cancel()
+            await asyncio.gather(*attempts, return_exceptions=True)
+
+    async def _first_of(
+        self, attempts: Set[asyncio.Future[Reply | None]], timeout_s: float
+    ) -> set[asyncio.Future[Reply | None]]:
+        """Those that have ended, as soon as there is one; none of them after the time."""
+        timer: asyncio.Future[Any] = asyncio.ensure_future(self._clock.sleep(timeout_s))
+        try:
+            waits: set[asyncio.Future[Any]] = {*attempts, timer}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+        return {attempt for attempt in attempts if attempt.done()}
+
+    def _remaining_s(self) -> float:
+        return self._deadline_s - self._clock.monotonic_s()

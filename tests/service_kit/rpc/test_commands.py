@@ -81,6 +81,27 @@ async def test_command_without_an_answer_is_sent_again_with_the_same_id(scene: S
     assert len({command.command_id for command in scene.commands}) == 1
 
 
+@pytest.mark.parametrize("delay_s", [0.4, 1.3, 6.0])
+async def test_answers_that_take_longer_than_attempts_are_apart_are_heard(scene: Scene, delay_s: float) -> None:
+    answers = list[asyncio.Task[None]]()
+
+    async def answer_late(message: Message) -> None:
+        await scene.clock.sleep(delay_s)
+        await message.reply(DONE)
+
+    async def on_command(message: Message) -> None:
+        answers.append(asyncio.create_task(answer_late(message)))
+
+    await scene.bus.connect().subscribe(streams.command(SHARDS.of_room(ROOM_ID)), on_command)
+    asking = scene.start()
+    await settle()
+    await scene.clock.advance(0.25)
+    await scene.clock.advance(delay_s + 0.01)
+    assert (await asking).room_id == ROOM_ID
+    await scene.clock.advance(delay_s)
+    await asyncio.gather(*answers)
+
+
 async def test_command_is_sent_again_after_the_shard_moved_or_the_bus_broke(scene: Scene) -> None:
     await scene.owner(lambda attempt: DONE if attempt == 3 else Reply(moved=True).SerializeToString())
     scene.client_bus.disconnect()
