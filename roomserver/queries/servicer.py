@@ -51,7 +51,8 @@ from service_kit.store.interface import Store
 
 STATE_ENTRIES_MAX: Final = 500
 TIMELINE_ENTRIES_MAX: Final = 200
-LIMIT_MAX: Final = 1000
+LIMIT_MAX: Final = 1001
+"""One more than the 1000 that a client may get at most: /sync asks for it, to know whether there are more."""
 CHUNK_BYTES_MAX: Final = 1024 * 1024
 """A chunk that has reached this goes out, however few entries it has."""
 

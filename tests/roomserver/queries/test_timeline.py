@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from matrix_protocol.errors import BadJson, Forbidden, InvalidParam, NotFound
+from service_kit.config import SyncSettings
 from service_kit.rpc.pb.room_queries_pb2 import EventRequest, TimelineChunk, TimelineEntry, TimelineRequest
 from tests.roomserver.scene import ALICE, BOB, CAROL, Scene
 
@@ -131,9 +132,19 @@ async def test_filters_of_rooms_and_bad_ones(scene: Scene) -> None:
     for bad in ([], {"types": "m.room.message"}, {"senders": [1]}):
         with pytest.raises(BadJson):
             await page_of(scene, room_id, filter=bad)
-    for limit in (0, 1001, -1):
+    for limit in (0, 1002, -1):
         with pytest.raises(InvalidParam):
             await page_of(scene, room_id, limit=limit)
+
+
+async def test_a_sync_with_the_largest_limit_may_ask_for_one_more(scene: Scene) -> None:
+    room_id = await scene.create_room()
+    largest = SyncSettings(timeline_limit_max=1000).timeline_limit_max
+    with pytest.raises(ValueError, match="timeline_limit_max"):
+        SyncSettings(timeline_limit_max=largest + 1)
+    entries, chunk = await page_of(scene, room_id, limit=largest + 1)
+    assert len(entries) == 6
+    assert not chunk.more
 
 
 async def test_a_page_looks_at_a_bounded_number_of_rows(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
