@@ -1,7 +1,7 @@
 """Does an operation cost more when there are more workers? CPU a send and CPU a delivery, with 1, 2, 4 and 8 of them.
 
     python -m loadtests.scaling [--workers 1,2,4,8] [--seconds 8] [--repeats 2] [--what send,delivery]
-                                [--sends-per-s 150]
+                                [--sends-per-s 150] [--listeners-a-room 24]
 
 `plexus up --processes` with so many roomservers (for sends), then so many sync workers (for deliveries); the same load
 each time, at a fixed rate. What the same processes burn when nothing happens (renewals, heartbeats) is measured before
@@ -196,12 +196,12 @@ class Listener:
         self._connection.close()
 
 
-async def delivery_cost(workers: int, seconds: float) -> Cost:
+async def delivery_cost(workers: int, seconds: float, in_room: int) -> Cost:
     async with Cluster(f"sync_api={workers}") as cluster:
         users = [await register("127.0.0.1", cluster.port, f"listener{number}") for number in range(LISTENERS)]
         rooms, pairs = list[tuple[User, str]](), list[tuple[User, str]]()
-        for first in range(0, LISTENERS, LISTENERS_A_ROOM):
-            group = users[first : first + LISTENERS_A_ROOM]
+        for first in range(0, LISTENERS, in_room):
+            group = users[first : first + in_room]
             room_id = (await group[0].call("POST", "/createRoom", {"preset": "public_chat"}))["room_id"]
             for user in group[1:]:
                 await user.join(room_id)
@@ -221,7 +221,7 @@ async def delivery_cost(workers: int, seconds: float) -> Cost:
         async def deliver() -> int:
             before = sum(listener.received for listener in listeners)
             sent = await at_a_rate(2 * MESSAGES_PER_S, seconds, send)
-            wanted = before + (sent + 1) // 2 * LISTENERS_A_ROOM + sent // 2 * 2
+            wanted = before + (sent + 1) // 2 * in_room + sent // 2 * 2
             async with asyncio.timeout(30):
                 while sum(listener.received for listener in listeners) < wanted:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
@@ -258,8 +258,12 @@ async def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--what", default="send,delivery")
     parser.add_argument("--sends-per-s", type=float, default=SENDS_PER_S)
+    parser.add_argument("--listeners-a-room", type=int, default=LISTENERS_A_ROOM, help=f"of {LISTENERS} in all")
     options = parser.parse_args()
-    measures = {"send": partial(send_cost, per_s=options.sends_per_s), "delivery": delivery_cost}
+    measures = {
+        "send": partial(send_cost, per_s=options.sends_per_s),
+        "delivery": partial(delivery_cost, in_room=options.listeners_a_room),
+    }
     for name in options.what.split(","):
         runs: dict[int, list[Cost]] = {int(workers): [] for workers in options.workers.split(",")}
         for _ in range(options.repeats):  # in turns: a machine that grows slower does so for all of them
