@@ -48,10 +48,13 @@ def names_its_signer(event: Event) -> bool:
 
 
 def join_rule_of(state: AuthState) -> str:
-    """ "invite" if the room has no `m.room.join_rules` event, or one that says nothing."""
+    """ "invite" if the room has no `m.room.join_rules` event, or one that has no `join_rule`.
+
+    NOTSPEC: the rules don't say what holds then. What is no string is no rule that anybody could join by: "".
+    """
     join_rules = state.get("m.room.join_rules", "")
-    join_rule = join_rules.content.get("join_rule") if join_rules is not None else None
-    return join_rule if isinstance(join_rule, str) else "invite"
+    join_rule = "invite" if join_rules is None else join_rules.content.get("join_rule", "invite")
+    return join_rule if isinstance(join_rule, str) else ""
 
 
 def _check_join(

@@ -32,6 +32,7 @@ def check_power_levels(
         return Rejection("`events` or `notifications` is not an object of integers")
     # "10.3 If the `users` property in `content` is not an object with keys that are valid user IDs with values that
     #  are integers, reject."
+    # NOTSPEC: no `users` is an empty object, as the schema lets it be left out.
     new_users = strict_levels(content.get("users", {}), rules)
     if new_users is None or not all(map(is_valid_user_id, new_users)):
         return Rejection("`users` is not an object of integers by user ID")

@@ -20,10 +20,16 @@ def check_redaction(event: Event, state: AuthState) -> Rejection | None:
         return None
     # "11.2 If the domain of the `event_id` of the event being redacted is the same as the domain of the `event_id` of
     #  the `m.room.redaction`, allow."
-    if event.redacts is not None and server_name_of(event.redacts) == server_name_of(event.event_id):
+    if redacts_own_server(event):
         return None
     # "11.3 Otherwise, reject."
     return Rejection("the sender's power level is below the redact level")
+
+
+def redacts_own_server(event: Event) -> bool:
+    """Step 11.2. Two IDs without a domain have none that could be the same."""
+    domain = server_name_of(event.event_id)
+    return domain != "" and event.redacts is not None and server_name_of(event.redacts) == domain
 
 
 def redaction_applies(redaction_sender: str, redacted_sender: str, levels: PowerLevels) -> bool:

@@ -24,6 +24,7 @@ from matrix_protocol.event_auth.power_levels import (
     readable_levels,
 )
 from matrix_protocol.event_auth.power_levels_event import check_power_levels
+from matrix_protocol.event_auth.redaction import redacts_own_server
 from matrix_protocol.events.format import Event
 from matrix_protocol.identifiers import server_name_of
 from matrix_protocol.room_versions import AuthorizationRules, RoomVersionRules
@@ -186,9 +187,9 @@ def _membership(content: Mapping[str, Any], rules: AuthorizationRules) -> int:
 
 def _join_rule(content: Mapping[str, Any], rules: AuthorizationRules) -> int:
     """What it means in this room version; a rule that came later means that nobody can join."""
-    join_rule = content.get("join_rule")
+    join_rule = content.get("join_rule", "invite")
     if not isinstance(join_rule, str):
-        return layout.BY_INVITATION
+        return layout.NOBODY
     if join_rule == "knock" and rules.knocking:
         return layout.BY_KNOCK
     if join_rule == "restricted" and rules.restricted_joins:
@@ -241,7 +242,7 @@ def _flags(event: Event, create_event: CreateEvent, rules: RoomVersionRules) -> 
         return flags | layout.NEVER_ALLOWED
     if event.type == "m.room.power_levels" and _is_malformed(event, create_event, authorization):
         return flags | layout.NEVER_ALLOWED
-    if event.type == "m.room.redaction" and authorization.special_case_redactions and not _redacts_own_server(event):
+    if event.type == "m.room.redaction" and authorization.special_case_redactions and not redacts_own_server(event):
         return flags | layout.REDACTS_ELSEWHERE
     return flags
 
@@ -266,10 +267,6 @@ def _third_party_user_id(content: Mapping[str, Any]) -> object:
     invite = content["third_party_invite"]
     signed = invite.get("signed") if isinstance(invite, Mapping) else None
     return signed.get("mxid") if isinstance(signed, Mapping) else None
-
-
-def _redacts_own_server(event: Event) -> bool:
-    return event.redacts is not None and server_name_of(event.redacts) == server_name_of(event.event_id)
 
 
 def _is_malformed(event: Event, create_event: CreateEvent, rules: AuthorizationRules) -> bool:

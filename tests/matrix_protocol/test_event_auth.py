@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from matrix_protocol.event_auth import (
+    auth_event_keys,
     check_state_independent_auth_rules,
     power_levels_of,
     redaction_applies,
 )
-from matrix_protocol.events.format import Event
+from matrix_protocol.events.format import Event, event_from_pdu
+from matrix_protocol.room_versions import SPECIFIED_ROOM_VERSIONS
 from tests.factories import Room, User, user
 from tests.matrix_protocol.versions import every_version, versions
 
@@ -47,6 +49,18 @@ def test_third_party_invite_needs_the_invite_level_alone(version: str) -> None:
     room = room_of(version, invite=50, state_default=100)
     assert is_allowed(room, BOB, "m.room.third_party_invite", "token", display_name="x")
     assert not is_allowed(room, CAROL, "m.room.third_party_invite", "token", display_name="x")
+
+
+@every_version
+def test_third_party_invite_is_asked_nothing_after_the_invite_level(version: str) -> None:
+    room = room_of(version, events={"m.room.third_party_invite": 100}, state_default=100)
+    for state_key in ("token", "@token"):
+        assert is_allowed(room, CAROL, "m.room.third_party_invite", state_key)
+
+
+@every_version
+def test_third_party_invite_needs_membership(version: str) -> None:
+    assert not is_allowed(room_of(version), user("stranger"), "m.room.third_party_invite", "token")
 
 
 @every_version
@@ -95,6 +109,22 @@ def test_redaction_needs_the_redact_level_or_the_same_server(version: str) -> No
     assert room.verdict(room.build(CAROL, "m.room.redaction", {}, redacts=target)) is None
     assert room.verdict(room.build(EVE, "m.room.redaction", {}, redacts=target)) is not None
     assert room.verdict(room.build(EVE, "m.room.redaction", {})) is not None
+
+
+@versions(1, 2)
+def test_ids_without_a_domain_are_of_no_server(version: str) -> None:
+    room = room_of(version)
+    for own_id, redacts, allowed in [("$a:x.org", "$b:x.org", True), ("$a", "$b", False), ("$a", "$b:", False)]:
+        pdu = room.build(EVE, "m.room.redaction", {}, redacts=redacts).pdu
+        assert (room.verdict(event_from_pdu(pdu, own_id, room.rules)) is None) is allowed
+
+
+@versions(1, 2)
+def test_redaction_of_ones_own_needs_the_level_of_its_type_too(version: str) -> None:
+    room = room_of(version, events={"m.room.redaction": 50}).message(CAROL)
+    assert room.verdict(room.build(CAROL, "m.room.redaction", {}, redacts=room.last.event_id)) is not None
+    room = room_of(version, redact=40).message(EVE)
+    assert room.verdict(room.build(BOB, "m.room.redaction", {}, redacts=room.last.event_id)) is None
 
 
 @versions(3)
@@ -190,6 +220,60 @@ def test_auth_events_of_another_room_are_rejected(version: str) -> None:
     foreign = other.build(ALICE, "m.room.power_levels", {}, state_key="")
     auth_events = [event for event in room.auth_events_for(BOB, "m.room.message", {}) if event.type != foreign.type]
     assert not verdict_on(room, room.build(BOB, "m.room.message", {}), [*auth_events, foreign])
+
+
+TARGET = ("m.room.member", "@x:example.org")
+ORDINARY = [("m.room.power_levels", ""), ("m.room.member", BOB.id)]
+JOIN_RULES, AUTHORISING = ("m.room.join_rules", ""), ("m.room.member", CAROL.id)
+TOKEN = ("m.room.third_party_invite", "t")
+CLAIM = {"signed": {"token": "t"}}
+SELECTIONS: list[tuple[str, str | None, dict[str, Any], list[tuple[str, str]]]] = [
+    ("m.room.message", None, {}, []),
+    ("m.room.power_levels", "", {}, []),
+    ("m.room.topic", BOB.id, {"membership": "join"}, []),
+    ("m.room.member", None, {"membership": "join"}, []),
+    ("m.room.member", BOB.id, {"membership": "join"}, [JOIN_RULES]),
+    ("m.room.member", BOB.id, {"membership": "leave"}, []),
+    ("m.room.member", TARGET[1], {"membership": "invite"}, [TARGET, JOIN_RULES]),
+    ("m.room.member", TARGET[1], {"membership": "knock"}, [TARGET, JOIN_RULES]),
+    ("m.room.member", TARGET[1], {"membership": "ban"}, [TARGET]),
+    ("m.room.member", TARGET[1], {"membership": ["join"]}, [TARGET]),
+    ("m.room.member", TARGET[1], {}, [TARGET]),
+    ("m.room.member", TARGET[1], {"membership": "invite", "third_party_invite": CLAIM}, [TARGET, JOIN_RULES, TOKEN]),
+    ("m.room.member", TARGET[1], {"membership": "join", "third_party_invite": CLAIM}, [TARGET, JOIN_RULES]),
+    ("m.room.member", TARGET[1], {"membership": "invite", "third_party_invite": []}, [TARGET, JOIN_RULES]),
+]
+
+
+@every_version
+@pytest.mark.parametrize(("event_type", "state_key", "content", "more"), SELECTIONS)
+def test_auth_events_are_those_of_the_selection_and_no_others(
+    version: str, event_type: str, state_key: str | None, content: dict[str, Any], more: list[tuple[str, str]]
+) -> None:
+    rules = SPECIFIED_ROOM_VERSIONS[version]
+    create = [("m.room.create", "")] if int(version) < 12 else []
+    keys = auth_event_keys(event_type, state_key, BOB.id, content, rules)
+    assert sorted(keys) == sorted([*ORDINARY, *create, *more])
+
+
+@every_version
+def test_create_event_has_no_auth_events(version: str) -> None:
+    assert auth_event_keys("m.room.create", "", ALICE.id, {}, SPECIFIED_ROOM_VERSIONS[version]) == []
+
+
+@every_version
+@pytest.mark.parametrize(
+    ("named", "more"), [(CAROL.id, [AUTHORISING]), (BOB.id, []), (TARGET[1], []), (1, []), (None, [])]
+)
+def test_authorising_user_is_selected_once_and_since_version_8(
+    version: str, named: object, more: list[tuple[str, str]]
+) -> None:
+    rules = SPECIFIED_ROOM_VERSIONS[version]
+    content = {"membership": "join", "join_authorised_via_users_server": named}
+    keys = auth_event_keys("m.room.member", TARGET[1], BOB.id, content, rules)
+    create = [("m.room.create", "")] if int(version) < 12 else []
+    expected = [*ORDINARY, *create, TARGET, JOIN_RULES, *(more if int(version) >= 8 else [])]
+    assert sorted(keys) == sorted(expected)
 
 
 @versions(8)

@@ -110,6 +110,22 @@ def test_event_of_a_room_id_that_is_not_the_create_events_is_rejected(version: s
     assert room.verdict(event) is not None
 
 
+@versions(1, 11)
+def test_room_id_is_not_held_against_the_create_event_before_version_12(version: str) -> None:
+    room = Room(ALICE, version)
+    assert room.verdict(room.build(ALICE, "m.room.message", {"body": "x"}, room_id="!x:example.org")) is None
+
+
+@every_version
+@pytest.mark.parametrize("event_type", ["m.room.aliases", "m.room.message", "m.room.third_party_invite"])
+def test_unfederated_room_comes_before_the_rules_about_types(version: str, event_type: str) -> None:
+    room = Room(ALICE, version, create_content={"m.federate": False})
+    event = room.build(EVE, event_type, {}, state_key=EVE.server_name)
+    rejection = room.verdict(event)
+    assert rejection is not None
+    assert "federated" in rejection.reason
+
+
 @every_version
 def test_unfederated_room_takes_events_of_the_creators_server_alone(version: str) -> None:
     room = Room(ALICE, version, create_content={"m.federate": False}).join(BOB).message(BOB)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from matrix_protocol.event_auth import check_auth_rules
+from matrix_protocol.event_auth import StateOfEvents, check_auth_rules
+from matrix_protocol.events.format import event_from_pdu
 from matrix_protocol.events.signing import sign_event_also
 from tests.factories import NotAllowed, Room, User, signing_key_of, user
 from tests.matrix_protocol.versions import every_version, versions
@@ -60,6 +61,49 @@ def test_nobody_else_joins_right_after_the_create_event(version: str) -> None:
     assert room.verdict(event) is not None
 
 
+def first_join(version: str, sender: User, target: User) -> bool:
+    """Is the join right after a create event that Alice sent and, through version 10, names Bob allowed?"""
+    room = Room(ALICE, version)
+    content = {"creator": BOB.id} if int(version) < 11 else {}
+    create_event = event_from_pdu({**room.create_event.pdu, "content": content}, room.create_event.event_id, room.rules)
+    join = room.build(
+        sender,
+        "m.room.member",
+        {"membership": "join"},
+        state_key=target.id,
+        prev_event_ids=[create_event.event_id],
+    )
+    return check_auth_rules(join, StateOfEvents([create_event], room.rules), room.rules) is None
+
+
+@versions(1, 10)
+def test_first_to_join_is_the_creator_in_the_content_through_version_10(version: str) -> None:
+    assert first_join(version, BOB, BOB)
+    assert not first_join(version, ALICE, ALICE)
+
+
+@versions(11)
+def test_first_to_join_is_the_sender_of_the_create_event_since_version_11(version: str) -> None:
+    assert first_join(version, ALICE, ALICE)
+    assert not first_join(version, BOB, BOB)
+
+
+@every_version
+def test_rule_about_the_first_join_comes_before_that_about_the_sender(version: str) -> None:
+    creator = BOB if int(version) < 11 else ALICE
+    assert first_join(version, CAROL, creator)
+
+
+@every_version
+def test_first_join_has_the_create_event_as_its_only_previous_one(version: str) -> None:
+    room = Room(ALICE, version, join_rule=None).message(ALICE)
+    create_id = room.create_event.event_id
+    with_another = [create_id, room.last.event_id]
+    event = room.build(CAROL, "m.room.member", {"membership": "join"}, state_key=ALICE.id, prev_event_ids=with_another)
+    assert event.prev_event_ids == tuple(with_another)
+    assert room.verdict(event) is not None
+
+
 @every_version
 def test_nobody_joins_for_somebody_else(version: str) -> None:
     assert is_refused(room_of(version), BOB, DAVE, "join")
@@ -102,6 +146,22 @@ def test_invitation_does_not_help_under_other_join_rules(version: str, join_rule
     assert is_refused(room, DAVE, DAVE, "join")
 
 
+@every_version
+@pytest.mark.parametrize("join_rule", [1, True, None, [], {}, ["public"]])
+def test_join_rule_that_is_no_string_lets_nobody_in(version: str, join_rule: object) -> None:
+    room = room_of(version).send(ALICE, "m.room.join_rules", {"join_rule": join_rule}, state_key="").invite(BOB, DAVE)
+    assert is_refused(room, DAVE, DAVE, "join")
+    assert is_refused(room, user("erin"), user("erin"), "knock")
+
+
+@every_version
+def test_join_rules_that_say_nothing_mean_by_invitation(version: str) -> None:
+    room = room_of(version).send(ALICE, "m.room.join_rules", {}, state_key="")
+    assert is_refused(room, DAVE, DAVE, "join")
+    assert is_refused(room, DAVE, DAVE, "knock")
+    room.invite(BOB, DAVE).join(DAVE)
+
+
 @versions(1, 6)
 def test_knock_is_no_join_rule_and_no_membership_before_version_7(version: str) -> None:
     room = room_of(version).join_rule(ALICE, "knock").invite(BOB, DAVE)
@@ -119,6 +179,18 @@ def test_user_knocks_is_invited_and_joins(version: str) -> None:
 @versions(7)
 def test_knock_is_retracted(version: str) -> None:
     room_of(version).join_rule(ALICE, "knock").knock(DAVE).leave(DAVE)
+
+
+@versions(1, 6)
+def test_knock_cannot_be_retracted_before_version_7(version: str) -> None:
+    room = room_of(version)
+    room.add(room.build(DAVE, "m.room.member", {"membership": "knock"}, state_key=DAVE.id))
+    assert is_refused(room, DAVE, DAVE, "leave")
+
+
+@versions(7)
+def test_who_has_left_may_knock_and_who_has_knocked_may_again(version: str) -> None:
+    room_of(version).join_rule(ALICE, "knock").leave(CAROL).knock(CAROL).knock(CAROL)
 
 
 @versions(7)
@@ -208,6 +280,44 @@ def test_member_event_that_its_authorising_server_did_not_sign_is_rejected(versi
     assert is_refused(room_of(version), DAVE, DAVE, "join", join_authorised_via_users_server="@a:third.example")
 
 
+@versions(8)
+@pytest.mark.parametrize("membership", ["join", "invite", "leave", "ban", "knock"])
+@pytest.mark.parametrize("named", ["@a:third.example", "third.example", "@a", "", 1, None, ["@a:example.org"]])
+def test_key_of_the_authorising_user_counts_in_every_member_event(version: str, membership: str, named: object) -> None:
+    room = room_of(version).join_rule(ALICE, "knock")
+    target = CAROL if membership in ("leave", "ban") else DAVE
+    sender = DAVE if membership in ("join", "knock") else ALICE
+    rejection = room.verdict(
+        room.build(
+            sender,
+            "m.room.member",
+            {"membership": membership, "join_authorised_via_users_server": named},
+            state_key=target.id,
+        )
+    )
+    assert rejection is not None
+    assert "not signed" in rejection.reason
+
+
+@versions(8)
+def test_authorising_user_must_be_in_the_room(version: str) -> None:
+    room = restricted_room(version).leave(CAROL)
+    assert not restricted_join(room, CAROL.id)
+    room.ban(ALICE, CAROL)
+    assert not restricted_join(room, CAROL.id)
+
+
+@versions(8)
+def test_banned_user_is_not_let_in_by_an_authorising_user(version: str) -> None:
+    assert not restricted_join(restricted_room(version).ban(ALICE, DAVE), CAROL.id)
+
+
+@versions(8)
+def test_authorisation_lets_nobody_into_a_room_that_is_not_restricted(version: str) -> None:
+    for join_rule in ("invite", "knock", "private"):
+        assert not restricted_join(restricted_room(version, join_rule), CAROL.id)
+
+
 @versions(1, 7)
 def test_join_authorised_via_users_server_means_nothing_before_version_8(version: str) -> None:
     room_of(version).join(DAVE, join_authorised_via_users_server="@a:third.example")
@@ -284,6 +394,43 @@ def test_ban_needs_membership_level_and_more_power_than_the_target_has(version: 
     assert is_refused(room, BOB, ALICE, "ban")
     assert is_refused(room, BOB, BOB, "ban")
     room.ban(BOB, CAROL).ban(BOB, DAVE)
+
+
+@every_version
+def test_nobody_bans_from_outside(version: str) -> None:
+    assert is_refused(room_of(version).leave(BOB), BOB, CAROL, "ban")
+
+
+@every_version
+def test_banned_user_is_banned_again_and_invited_user_is_banned(version: str) -> None:
+    room_of(version).invite(BOB, DAVE).ban(BOB, DAVE).ban(BOB, DAVE)
+
+
+@every_version
+def test_invitation_is_withdrawn_by_a_kick(version: str) -> None:
+    room = room_of(version).invite(BOB, DAVE)
+    assert is_refused(room, CAROL, DAVE, "leave")
+    assert room.kick(BOB, DAVE).state.membership(DAVE.id) == "leave"
+
+
+@every_version
+def test_invited_user_is_invited_again(version: str) -> None:
+    room_of(version).invite(BOB, DAVE).invite(CAROL, DAVE)
+
+
+@every_version
+def test_unban_needs_more_power_than_the_target_has(version: str) -> None:
+    levels = {BOB.id: 50, DAVE.id: 50} | ({} if version == "12" else {ALICE.id: 100})
+    room = room_of(version).power_levels(ALICE, {"users": levels}).ban(ALICE, DAVE)
+    assert is_refused(room, BOB, DAVE, "leave")
+    room.unban(ALICE, DAVE)
+
+
+@every_version
+def test_levels_that_are_reached_are_enough(version: str) -> None:
+    levels = {BOB.id: 50} | ({} if version == "12" else {ALICE.id: 100})
+    room = room_of(version).power_levels(ALICE, {"users": levels, "ban": 50, "kick": 50, "invite": 50})
+    room.invite(BOB, DAVE).kick(BOB, CAROL).ban(BOB, CAROL).unban(BOB, CAROL)
 
 
 @every_version

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from matrix_protocol.event_auth import INFINITE_POWER_LEVEL, power_levels_of
+from matrix_protocol.event_auth.power_levels import parse_level
 from matrix_protocol.room_versions import SPECIFIED_ROOM_VERSIONS
 from tests.factories import Room, user
 from tests.matrix_protocol.versions import every_version, versions
@@ -98,6 +100,60 @@ def test_levels_may_be_floats_through_version_5(version: str) -> None:
     assert room_of(version, users={CAROL.id: 50.57}).state.power_levels().user_level(CAROL.id) == 50
 
 
+@versions(6)
+def test_floats_mean_nothing_since_version_6(version: str) -> None:
+    rules = SPECIFIED_ROOM_VERSIONS[version].authorization
+    assert parse_level(50.57, rules) is None
+    assert parse_level(50.0, rules) is None
+
+
+@versions(1, 5)
+@pytest.mark.parametrize(("written", "meant"), [("5.114698E4", 51146), ("-1.9", -1), ("50.0", 50), ("1e3", 1000)])
+def test_floats_are_truncated_after_the_exponent_is_applied(version: str, written: str, meant: int) -> None:
+    assert parse_level(json.loads(written), SPECIFIED_ROOM_VERSIONS[version].authorization) == meant
+
+
+@every_version
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), "1e3", "50.0", "+-1", "1 0", "١", "1_0"])
+def test_what_is_no_number_is_no_level(version: str, value: object) -> None:
+    assert parse_level(value, SPECIFIED_ROOM_VERSIONS[version].authorization) is None
+
+
+@versions(1, 9)
+def test_string_levels_have_at_most_30_digits(version: str) -> None:
+    rules = SPECIFIED_ROOM_VERSIONS[version].authorization
+    assert parse_level("0" * 28 + "50", rules) == 50
+    assert parse_level("0" * 29 + "50", rules) is None
+
+
+@versions(10)
+@pytest.mark.parametrize("written", ["50", " +7 ", "-3", "00100"])
+def test_strings_mean_nothing_since_version_10(version: str, written: str) -> None:
+    room = room_of(version)
+    for changes in (
+        {"ban": written},
+        {"users": {CAROL.id: written}},
+        {"events": {"m.room.name": written}},
+        {"notifications": {"room": written}},
+    ):
+        assert not alice_may_set(room, **changes)
+
+
+@versions(1, 9)
+def test_strings_stand_in_every_property_through_version_9(version: str) -> None:
+    room = room_of(version)
+    assert alice_may_set(
+        room, ban="50", users={CAROL.id: "7"}, events={"m.room.name": "8"}, notifications={"room": "9"}
+    )
+    assert not bob_may_change(room, events=event_levels(name=50) | {"m.room.topic": "51"})
+    assert not bob_may_change(room, kick="51")
+
+
+@versions(1, 5)
+def test_malformed_notifications_are_not_looked_at_before_version_6(version: str) -> None:
+    assert alice_may_set(room_of(version), notifications=[])
+
+
 @every_version
 def test_malformed_entries_of_a_stored_event_count_as_absent(version: str) -> None:
     room = Room(ALICE, version)
@@ -151,6 +207,33 @@ def test_creators_cannot_be_given_a_level(version: str) -> None:
     for creator in (ALICE, DAVE):
         event = room.build(ALICE, "m.room.power_levels", {"users": {creator.id: 100}}, state_key="")
         assert room.verdict(event) is not None
+
+
+@versions(1, 11)
+def test_creators_may_be_given_a_level_before_version_12(version: str) -> None:
+    room = Room(ALICE, version, power_levels={"users": {ALICE.id: 90}})
+    assert room.state.power_levels().user_level(ALICE.id) == 90
+
+
+@every_version
+def test_power_levels_event_without_users_is_allowed(version: str) -> None:
+    room = Room(ALICE, version)
+    assert room.verdict(room.build(ALICE, "m.room.power_levels", {}, state_key="")) is None
+
+
+@every_version
+def test_first_power_levels_event_is_checked_by_itself(version: str) -> None:
+    room = Room(ALICE, version)
+    for content in ({"users": {"bob": 1}}, {"users": []}, {"events": []}, {"ban": "many"}):
+        assert room.verdict(room.build(ALICE, "m.room.power_levels", content, state_key="")) is not None
+
+
+@every_version
+def test_level_that_was_absent_counts_as_none_and_not_as_its_default(version: str) -> None:
+    users = {BOB.id: 40} | ({} if version == "12" else {ALICE.id: 100})
+    room = Room(ALICE, version, power_levels={"users": users, "events": {"m.room.power_levels": 40}}).join(BOB)
+    assert bob_may_change(room, ban=40)  # the ban level was 50 by default
+    assert not bob_may_change(room, ban=41)
 
 
 @every_version

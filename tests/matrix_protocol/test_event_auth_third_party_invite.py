@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from matrix_protocol.event_auth.third_party_invite import SIGNATURES_TRIED_MAX
-from matrix_protocol.signatures import sign_json
+from matrix_protocol.signatures import SigningKey, sign_json
 from tests.factories import Room, signing_key_of, user
 from tests.matrix_protocol.versions import every_version
 
@@ -54,6 +54,40 @@ def test_issued_invite_is_an_auth_event_of_the_invitation_made_from_it(version: 
 def test_key_may_stand_in_the_list(version: str) -> None:
     keys = [{"public_key": "not base64!"}, "nonsense", {"public_key": KEY.verify_key_base64}]
     assert is_allowed(issued(version, public_keys=keys), {"signed": signed()})
+
+
+@every_version
+def test_key_may_be_written_in_either_alphabet(version: str) -> None:
+    key = SigningKey("ed25519:0", b"\x00" * 31 + b"\x05")
+    standard = key.verify_key_base64
+    assert set(standard) & set("+/")
+    invite = {"signed": sign_json({"mxid": BOB.id, "token": "t"}, IDENTITY_SERVER, key)}
+    for text in (standard, standard.replace("+", "-").replace("/", "_")):
+        assert is_allowed(issued(version, public_key=text), invite)
+
+
+@every_version
+def test_signed_invite_counts_for_whom_the_rules_about_ordinary_ones_would_stop(version: str) -> None:
+    assert is_allowed(issued(version).leave(ALICE), {"signed": signed()})
+    room = issued(version).invite(ALICE, BOB).join(BOB)
+    assert is_allowed(room, {"signed": signed()})
+
+
+@every_version
+def test_one_good_signature_among_others_is_enough(version: str) -> None:
+    claim = sign_json({"mxid": BOB.id, "token": "t"}, "other.example", OTHER_KEY)
+    assert is_allowed(issued(version), {"signed": sign_json(claim, IDENTITY_SERVER, KEY)})
+
+
+@every_version
+def test_what_was_signed_cannot_be_changed(version: str) -> None:
+    assert not is_allowed(issued(version), {"signed": {**signed(), "more": 1}})
+
+
+@every_version
+@pytest.mark.parametrize("keys", [None, {}, "x", [1], [{}], [{"public_key": 1}], [{"public_key": "é"}], []])
+def test_issued_invite_without_a_usable_key_lets_nobody_in(version: str, keys: object) -> None:
+    assert not is_allowed(issued(version, public_keys=keys, public_key=7), {"signed": signed()})
 
 
 @every_version
