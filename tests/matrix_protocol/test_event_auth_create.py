@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from matrix_protocol.event_auth import check_auth_rules, check_state_independent_auth_rules, creators_of
+from matrix_protocol.event_auth import (
+    StateOfEvents,
+    check_auth_rules,
+    check_state_dependent_auth_rules,
+    check_state_independent_auth_rules,
+    creators_of,
+)
 from matrix_protocol.events.format import Event, event_from_pdu
 from matrix_protocol.room_versions import SPECIFIED_ROOM_VERSIONS
 from tests.factories import Room, user
@@ -29,6 +35,17 @@ def is_allowed(event: Event, version: str) -> bool:
 @every_version
 def test_create_event_is_allowed(version: str) -> None:
     assert is_allowed(create_event(version), version)
+
+
+@every_version
+def test_create_event_is_judged_by_itself_whatever_the_state_is(version: str) -> None:
+    rules = SPECIFIED_ROOM_VERSIONS[version]
+    good = create_event(version)
+    bad = create_event(version, content={"creator": ALICE.id, "room_version": "unheard-of"})
+    for state in (StateOfEvents((), rules), Room(BOB, version).state):
+        assert check_auth_rules(good, state, rules) is None
+        assert check_auth_rules(bad, state, rules) is not None
+        assert check_state_dependent_auth_rules(bad, state, rules) is None  # it has no such rules
 
 
 @every_version

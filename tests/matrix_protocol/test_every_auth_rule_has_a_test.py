@@ -22,6 +22,7 @@ RULES = """
 1.4        test_malformed_additional_creators_are_rejected
            test_additional_creators_mean_nothing_before_version_12
 1.5        test_create_event_is_allowed
+           test_create_event_is_judged_by_itself_whatever_the_state_is
 2          test_event_of_a_room_id_that_is_not_the_create_events_is_rejected
            test_room_id_must_be_that_of_an_accepted_create_event
            test_room_id_is_not_held_against_the_create_event_before_version_12
