@@ -65,7 +65,7 @@ def test_create_event_with_a_room_id_is_rejected(version: str) -> None:
 
 
 @every_version
-@pytest.mark.parametrize("room_version", ["0", "13", "org.example.unheard", 12, None])
+@pytest.mark.parametrize("room_version", ["0", "13", "org.example.unheard", "", 12, None, [], {}])
 def test_unrecognised_room_version_is_rejected(version: str, room_version: object) -> None:
     content = {"creator": ALICE.id, "room_version": room_version}
     assert not is_allowed(create_event(version, content=content), version)
@@ -91,6 +91,14 @@ def test_create_event_names_no_creator_since_version_11(version: str) -> None:
 @pytest.mark.parametrize("additional", ["@bob:example.org", {}, [1], ["bob"], ["@bob"], ["@bob:bad_server"], None])
 def test_malformed_additional_creators_are_rejected(version: str, additional: object) -> None:
     assert not is_allowed(create_event(version, content={"additional_creators": additional}), version)
+
+
+@versions(12)
+@pytest.mark.parametrize(
+    "additional", [[], [BOB.id], [BOB.id, EVE.id, BOB.id], [ALICE.id], ["@Bob Ü:elsewhere.net:80"]]
+)
+def test_additional_creators_that_are_user_ids_are_allowed(version: str, additional: list[str]) -> None:
+    assert is_allowed(create_event(version, content={"additional_creators": additional}), version)
 
 
 @versions(1, 11)

@@ -20,6 +20,7 @@ RULES = """
 1.3        test_unrecognised_room_version_is_rejected
            test_room_version_may_be_left_out
 1.4        test_malformed_additional_creators_are_rejected
+           test_additional_creators_that_are_user_ids_are_allowed
            test_additional_creators_mean_nothing_before_version_12
 1.5        test_create_event_is_allowed
            test_create_event_is_judged_by_itself_whatever_the_state_is
@@ -92,11 +93,13 @@ RULES = """
            test_knock_cannot_be_retracted_before_version_7
 5.5.2      test_kick_needs_membership
 5.5.3      test_unban_needs_the_ban_level_and_the_kick_level
+           test_kick_does_not_need_the_ban_level
 5.5.4      test_kick_needs_the_kick_level
            test_kick_needs_more_power_than_the_target_has
            test_levels_that_are_reached_are_enough
            test_unban_needs_more_power_than_the_target_has
 5.5.5      test_kick_needs_the_kick_level
+           test_more_power_than_the_target_has_is_not_enough
            test_kick_needs_more_power_than_the_target_has
 5.6.1      test_ban_needs_membership_level_and_more_power_than_the_target_has
            test_nobody_bans_from_outside
@@ -104,6 +107,7 @@ RULES = """
            test_nobody_acts_against_a_creator_with_any_level
            test_banned_user_is_banned_again_and_invited_user_is_banned
 5.6.3      test_ban_needs_membership_level_and_more_power_than_the_target_has
+           test_more_power_than_the_target_has_is_not_enough
 5.7.1      test_nobody_knocks_under_other_join_rules
            test_knock_restricted_room_takes_knocks_and_invitations
            test_knock_is_no_join_rule_and_no_membership_before_version_7
