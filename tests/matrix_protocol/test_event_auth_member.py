@@ -200,7 +200,7 @@ def test_nobody_knocks_under_other_join_rules(version: str, join_rule: str) -> N
     assert is_refused(room_of(version).join_rule(ALICE, join_rule), DAVE, DAVE, "knock")
 
 
-@versions(7, 9)
+@versions(1, 9)
 def test_knock_restricted_does_not_exist_before_version_10(version: str) -> None:
     room = room_of(version).join_rule(ALICE, "knock_restricted").invite(BOB, DAVE)
     assert is_refused(room, user("erin"), user("erin"), "knock")
