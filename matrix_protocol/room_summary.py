@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from matrix_protocol.history_visibility import WORLD_READABLE, history_visibility_of
+from matrix_protocol.join_rules import join_rule_of
 from matrix_protocol.json_types import JsonObject
 from matrix_protocol.membership import BAN, INVITE, JOIN, LEAVE
 
@@ -123,11 +124,6 @@ def topic_of(content: Mapping[str, Any] | None) -> str | None:
         if isinstance(representation, Mapping) and representation.get("mimetype", "text/plain") == "text/plain":
             return _text_in(representation, "body") or topic
     return topic
-
-
-def join_rule_of(content: Mapping[str, Any] | None) -> str:
-    """ "invite" for a room whose state says nothing, as the auth rules have it: a reader takes silence for `public`."""
-    return _text_in(content, "join_rule") or "invite"
 
 
 def allowed_room_ids(content: Mapping[str, Any] | None) -> list[str]:

@@ -33,7 +33,7 @@ from matrix_protocol.event_auth.auth_event import AuthEvent, Rejection, StateKey
 from matrix_protocol.event_auth.auth_events import auth_event_keys, check_auth_events
 from matrix_protocol.event_auth.auth_state import AuthState
 from matrix_protocol.event_auth.create import check_create
-from matrix_protocol.event_auth.member import check_member, join_rule_of
+from matrix_protocol.event_auth.member import check_member, join_rule_in
 from matrix_protocol.event_auth.power_levels import (
     INFINITE_POWER_LEVEL,
     PowerLevels,
@@ -60,7 +60,7 @@ __all__ = [
     "check_state_dependent_auth_rules",
     "check_state_independent_auth_rules",
     "creators_of",
-    "join_rule_of",
+    "join_rule_in",
     "power_levels_of",
     "redaction_applies",
 ]

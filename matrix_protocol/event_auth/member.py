@@ -8,6 +8,7 @@ from matrix_protocol.event_auth.power_levels import PowerLevels
 from matrix_protocol.event_auth.third_party_invite import check_third_party_invite
 from matrix_protocol.events.format import Event
 from matrix_protocol.identifiers import is_valid_user_id, server_name_of
+from matrix_protocol.join_rules import join_rule_of
 from matrix_protocol.room_versions import AuthorizationRules
 
 
@@ -47,14 +48,9 @@ def names_its_signer(event: Event) -> bool:
     return isinstance(signatures, dict) and server_name_of(user_id) in signatures
 
 
-def join_rule_of(state: AuthState) -> str:
-    """ "invite" if the room has no `m.room.join_rules` event, or one that has no `join_rule`.
-
-    NOTSPEC: the rules don't say what holds then. What is no string is no rule that anybody could join by: "".
-    """
+def join_rule_in(state: AuthState) -> str:
     join_rules = state.get("m.room.join_rules", "")
-    join_rule = "invite" if join_rules is None else join_rules.content.get("join_rule", "invite")
-    return join_rule if isinstance(join_rule, str) else ""
+    return join_rule_of(None if join_rules is None else join_rules.content)
 
 
 def _check_join(
@@ -71,7 +67,7 @@ def _check_join(
     membership = state.membership(target)
     if membership == "ban":
         return Rejection("the user is banned from the room")
-    join_rule = join_rule_of(state)
+    join_rule = join_rule_in(state)
     # "5.3.4 If the `join_rule` is `invite` or [version 7 and up] `knock` then allow if membership state is `invite` or
     #  `join`." and "5.3.5.1 If membership state is `join` or `invite`, allow."
     is_restricted = (join_rule == "restricted" and rules.restricted_joins) or (
@@ -168,7 +164,7 @@ def _check_power_over(sender: str, target: str, required_level: int, levels: Pow
 
 def _check_knock(event: Event, target: str, state: AuthState, rules: AuthorizationRules) -> Rejection | None:
     # "5.7.1 If the `join_rule` is anything other than `knock` or [version 10 and up] `knock_restricted`, reject."
-    join_rule = join_rule_of(state)
+    join_rule = join_rule_in(state)
     if join_rule != "knock" and not (join_rule == "knock_restricted" and rules.knock_restricted_joins):
         return Rejection("nobody can knock on this room")
     # "5.7.2 If `sender` does not match `state_key`, reject."

@@ -147,7 +147,7 @@ def _check_identifiers(pdu: JsonObject, rules: RoomVersionRules) -> None:
         _require(_is_room_id_of_version(pdu.get("room_id"), rules), "`room_id` is not a room ID of this room version")
     if chooses_event_id(rules):
         event_id = pdu.get("event_id")
-        _require(isinstance(event_id, str) and is_valid_event_id(event_id), "`event_id` is not an event ID")
+        _require(_is_event_id_with_server(event_id), "`event_id` is not an event ID of this room version")
 
 
 def _is_room_id_of_version(room_id: object, rules: RoomVersionRules) -> bool:
@@ -169,18 +169,23 @@ def _check_references(pdu: JsonObject, key: str, maximum: int, rules: RoomVersio
     if not isinstance(references, list):
         raise BadJson(f"`{key}` must be an array")
     _require(len(references) <= maximum, f"`{key}` has more than {maximum} entries")
-    is_reference = _is_id_with_hash if rules.event_format.references_carry_hashes else _is_event_id
+    is_reference = _is_id_with_hash if rules.event_format.references_carry_hashes else _is_hash_event_id
     _require(all(map(is_reference, references)), f"`{key}` must hold event IDs as this room version wants them")
 
 
-def _is_event_id(reference: Any) -> bool:
-    return isinstance(reference, str) and is_valid_event_id(reference)
+def _is_event_id_with_server(event_id: object) -> bool:
+    """Of versions 1 and 2: the server in it must have signed, so there is one."""
+    return isinstance(event_id, str) and ":" in event_id and is_valid_event_id(event_id)
+
+
+def _is_hash_event_id(event_id: object) -> bool:
+    return isinstance(event_id, str) and ":" not in event_id and is_valid_event_id(event_id)
 
 
 def _is_id_with_hash(reference: Any) -> bool:
     if not isinstance(reference, list) or len(reference) != 2:
         return False
-    return _is_event_id(reference[0]) and isinstance(reference[1], Mapping)
+    return _is_event_id_with_server(reference[0]) and isinstance(reference[1], Mapping)
 
 
 def _require(condition: bool, message: str) -> None:

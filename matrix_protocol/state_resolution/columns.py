@@ -27,6 +27,7 @@ from matrix_protocol.event_auth.power_levels_event import check_power_levels
 from matrix_protocol.event_auth.redaction import redacts_own_server
 from matrix_protocol.events.format import Event
 from matrix_protocol.identifiers import server_name_of
+from matrix_protocol.join_rules import join_rule_of
 from matrix_protocol.room_versions import AuthorizationRules, RoomVersionRules
 from matrix_protocol.state_resolution import layout
 from matrix_protocol.state_resolution.v2 import is_power_event
@@ -187,9 +188,7 @@ def _membership(content: Mapping[str, Any], rules: AuthorizationRules) -> int:
 
 def _join_rule(content: Mapping[str, Any], rules: AuthorizationRules) -> int:
     """What it means in this room version; a rule that came later means that nobody can join."""
-    join_rule = content.get("join_rule", "invite")
-    if not isinstance(join_rule, str):
-        return layout.NOBODY
+    join_rule = join_rule_of(content)
     if join_rule == "knock" and rules.knocking:
         return layout.BY_KNOCK
     if join_rule == "restricted" and rules.restricted_joins:

@@ -105,7 +105,7 @@ def test_values_that_are_none_or_malformed_are_left_out(value: object) -> None:
         "num_joined_members": 0,
         "guest_can_join": False,
         "world_readable": False,
-        "join_rule": "invite",
+        "join_rule": "private",
         "room_version": "1",
     }
 

@@ -88,11 +88,26 @@ def test_state_key_is_a_string(version: str, value: object) -> None:
 @pytest.mark.parametrize("key", ["auth_events", "prev_events"])
 def test_references_are_bounded_event_ids(version: str, key: str) -> None:
     good: Any = ["$a:example.org", {"sha256": "x"}] if version in ("1", "2") else "$abc"
-    other: Any = "$abc" if version in ("1", "2") else ["$a:example.org", {"sha256": "x"}]
+    others: list[Any] = (
+        ["$abc", ["$abc", {"sha256": "x"}]] if version in ("1", "2") else [["$a:example.org", {}], "$a:b"]
+    )
     maximum = 10 if key == "auth_events" else 20
     assert not is_dropped(version, **{key: [good] * maximum})
     assert is_dropped(version, **{key: [good] * (maximum + 1)})
-    for bad in (MISSING, None, {}, "x", [None], [1], ["x"], [other], [[]], [["$a:b"]], [["$a:b", {}, {}]]):
+    for bad in (
+        MISSING,
+        None,
+        {},
+        "x",
+        [None],
+        [1],
+        ["x"],
+        others[:1],
+        others[1:],
+        [[]],
+        [["$a:b"]],
+        [["$a:b", {}, {}]],
+    ):
         assert is_dropped(version, **{key: bad})
 
 
@@ -131,7 +146,7 @@ def test_room_id_is_a_hash_since_version_12(version: str) -> None:
 
 
 @versions(1, 2)
-@pytest.mark.parametrize("event_id", [MISSING, None, 1, "", "$", "x", "$a b"])
+@pytest.mark.parametrize("event_id", [MISSING, None, 1, "", "$", "x", "$a b", "$abc", "$abc:"])
 def test_event_id_is_required_in_versions_1_and_2(version: str, event_id: object) -> None:
     assert is_dropped(version, event_id=event_id)
 
