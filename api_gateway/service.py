@@ -21,7 +21,7 @@ from service_kit.http.authentication import Authentication
 from service_kit.http.endpoint import collect
 from service_kit.http.rate_limits import RateLimits, rates_of
 from service_kit.rpc.commands import CommandClient
-from service_kit.rpc.queries import RoomQueries
+from service_kit.rpc.queries import AskedRoomQueries, Asker, RoomQueries
 from service_kit.shards import ShardMap
 
 
@@ -36,7 +36,7 @@ class ApiGateway:
         settings: Settings,
         hosted_servers: HostedServers,
         bus: Bus,
-        queries: RoomQueries,
+        asker: Asker,
         shards: ShardMap,
         clock: Clock,
     ) -> None:
@@ -46,6 +46,7 @@ class ApiGateway:
         self._authentication = Authentication(commands, bus, shards, clock)
         self._ready = False
         providers: dict[Any, object] = {
+            Asker: asker,
             Bus: bus,
             Clock: clock,
             CommandClient: commands,
@@ -54,7 +55,7 @@ class ApiGateway:
             UserInteractiveAuth: interactive_auth,
             NewRooms: NewRooms(hosted_servers, clock, settings.rooms.default_version),
             ReadMarks: ReadMarks(commands, clock),
-            RoomQueries: queries,
+            RoomQueries: AskedRoomQueries(asker),
             Settings: settings,
             ShardMap: shards,
         }

@@ -15,7 +15,8 @@ from homeserver.kit import Kit
 from service_kit.config import split_address
 from service_kit.http.server import HttpApplication
 from service_kit.lifecycle import Service
-from service_kit.rpc.queries import ROOM_QUESTIONS, USER_QUESTIONS, RoomQueries, UserQueries
+from service_kit.rpc.queries import ROOM_QUESTIONS, USER_QUESTIONS, Asker
+from service_kit.shards import ROOM, USER
 
 if TYPE_CHECKING:
     from roomserver.service import RoomserverService
@@ -44,11 +45,11 @@ class Composition:
         userserver = self._add_userserver() if "userserver" in names else None
         if not set(FRONTS) & set(names):
             return
-        rooms, users = self._queries(roomserver, userserver)
+        asker = self._new_asker(roomserver, userserver)
         if "api_gateway" in names:
-            self._add_api_gateway(rooms)
+            self._add_api_gateway(asker)
         if "sync_api" in names:
-            self._add_sync_api(rooms, users)
+            self._add_sync_api(asker)
 
     def readiness(self) -> dict[str, bool]:
         return {service.name: service.is_ready() for service in (*self.owners, *self.fronts)}
@@ -118,7 +119,7 @@ class Composition:
             self._grpc_server().add(USER_QUESTIONS, service.queries, service.holder.owns)
         return service
 
-    def _add_api_gateway(self, rooms: RoomQueries) -> None:
+    def _add_api_gateway(self, asker: Asker) -> None:
         from api_gateway.service import ApiGateway
 
         kit = self._kit
@@ -126,14 +127,14 @@ class Composition:
             settings=kit.settings,
             hosted_servers=kit.hosted_servers,
             bus=kit.bus,
-            queries=rooms,
+            asker=asker,
             shards=kit.shards,
             clock=kit.clock,
         )
         self.fronts.append(gateway)
         self.applications.append(gateway.application)
 
-    def _add_sync_api(self, rooms: RoomQueries, users: UserQueries) -> None:
+    def _add_sync_api(self, asker: Asker) -> None:
         from sync_api.service import SyncApi
 
         kit = self._kit
@@ -141,8 +142,7 @@ class Composition:
             settings=kit.settings,
             bus=kit.bus,
             store=kit.store,
-            room_queries=rooms,
-            user_queries=users,
+            asker=asker,
             shards=kit.shards,
             clock=kit.clock,
             # Another name in each life: what was published for the former one is not for this one.
@@ -153,27 +153,19 @@ class Composition:
 
     # --- questions
 
-    def _queries(
-        self, roomserver: RoomserverService | None, userserver: UserserverService | None
-    ) -> tuple[RoomQueries, UserQueries]:
-        """Asked in this process if it owns all shards, else over gRPC."""
+    def _new_asker(self, roomserver: RoomserverService | None, userserver: UserserverService | None) -> Asker:
+        """Asks in this process if it owns all shards, else over gRPC."""
         kit = self._kit
         if roomserver is not None and userserver is not None:
-            from service_kit.rpc.local import local_room_queries, local_user_queries
+            from service_kit.rpc.local import local_asker
 
-            return (
-                local_room_queries(
-                    lambda shard: roomserver.queries if roomserver.holder.owns(shard) else None, kit.shards, kit.clock
-                ),
-                local_user_queries(
-                    lambda shard: userserver.queries if userserver.holder.owns(shard) else None, kit.shards, kit.clock
-                ),
-            )
+            rooms, users = (roomserver.queries, roomserver.holder), (userserver.queries, userserver.holder)
+            return local_asker({ROOM: rooms, USER: users}, kit.shards, kit.clock)
         from service_kit.ledger.directory import OwnerDirectory
-        from service_kit.rpc.grpc_client import GrpcAsker, grpc_room_queries, grpc_user_queries
+        from service_kit.rpc.grpc_client import GrpcAsker
 
         self._asker = GrpcAsker(OwnerDirectory(kit.store, kit.clock), kit.shards, kit.clock)
-        return grpc_room_queries(self._asker), grpc_user_queries(self._asker)
+        return self._asker
 
     def _grpc_server(self) -> GrpcServer:
         if self._grpc is None:

@@ -19,7 +19,7 @@ from service_kit.http.rate_limits import RateLimits, rates_of
 from service_kit.ledger.follow import FactFollower
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.facts_pb2 import Fact, TokenRevoked
-from service_kit.rpc.queries import RoomQueries, UserQueries
+from service_kit.rpc.queries import AskedRoomQueries, AskedUserQueries, Asker
 from service_kit.shards import Shard, ShardMap
 from service_kit.store.interface import Store
 from sync_api import endpoints
@@ -45,14 +45,14 @@ class SyncApi:
         settings: Settings,
         bus: Bus,
         store: Store,
-        room_queries: RoomQueries,
-        user_queries: UserQueries,
+        asker: Asker,
         shards: ShardMap,
         clock: Clock,
         worker: str,
     ) -> None:
         """`worker` is unique for each life of the process: it names this consumer of facts."""
         limits = settings.sync
+        room_queries, user_queries = AskedRoomQueries(asker), AskedUserQueries(asker)
         commands = CommandClient(bus, shards, clock)
         self.follower = FactFollower(bus, store, shards, clock, worker, self._on_fact, on_lost=self._on_lost)
         self._positions = Positions(self.follower, shards)
@@ -75,6 +75,7 @@ class SyncApi:
         self._revocations: Subscription | None = None
         self._authentication = Authentication(commands, bus, shards, clock)
         providers: dict[Any, object] = {
+            Asker: asker,
             SavedFilters: SavedFilters(commands),
             Settings: settings,
             ShardMap: shards,

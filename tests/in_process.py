@@ -30,8 +30,8 @@ from service_kit.hosted_servers import HostedServers
 from service_kit.http.application import HttpApplication
 from service_kit.ledger.tables import LEDGER_TABLES
 from service_kit.lifecycle import Service
-from service_kit.rpc.local import local_room_queries, local_user_queries
-from service_kit.shards import ShardMap
+from service_kit.rpc.local import local_asker
+from service_kit.shards import ROOM, USER, ShardMap
 from service_kit.store.memory import MemoryStore
 from sync_api.service import SyncApi
 from tests.asgi_client import AsgiClient, HttpAnswer
@@ -84,17 +84,14 @@ class InProcessServer:
             worker="userserver-1",
             settings=settings.passwords,
         )
-        self.room_queries = local_room_queries(
-            lambda shard: self.roomserver.queries if self.roomserver.holder.owns(shard) else None, SHARDS, self.clock
-        )
-        self.user_queries = local_user_queries(
-            lambda shard: self.userserver.queries if self.userserver.holder.owns(shard) else None, SHARDS, self.clock
-        )
+        rooms = (self.roomserver.queries, self.roomserver.holder)
+        users = (self.userserver.queries, self.userserver.holder)
+        self.asker = local_asker({ROOM: rooms, USER: users}, SHARDS, self.clock)
         self.gateway = ApiGateway(
             settings=settings,
             hosted_servers=self.hosted_servers,
             bus=self.hub.connect(),
-            queries=self.room_queries,
+            asker=self.asker,
             shards=SHARDS,
             clock=self.clock,
         )
@@ -102,8 +99,7 @@ class InProcessServer:
             settings=settings,
             bus=self.hub.connect(),
             store=self.store,
-            room_queries=self.room_queries,
-            user_queries=self.user_queries,
+            asker=self.asker,
             shards=SHARDS,
             clock=self.clock,
             worker="sync_api-1",

@@ -12,7 +12,7 @@ from matrix_protocol.errors import MatrixError, Unavailable, Unknown
 from service_kit import telemetry
 from service_kit.clock import Clock
 from service_kit.rpc.grpc_errors import matrix_error_in
-from service_kit.rpc.queries import AskedRoomQueries, AskedUserQueries, Question, RoomQueries, UserQueries
+from service_kit.rpc.queries import AnswerT, Question, RequestT
 from service_kit.rpc.retry import Retry
 from service_kit.shards import Shard, ShardMap
 from service_kit.store.interface import StoreError
@@ -42,7 +42,7 @@ class GrpcAsker:
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._methods: dict[tuple[str, str], Any] = {}
 
-    async def stream(self, question: Question, request: Any) -> AsyncIterator[Any]:
+    async def stream(self, question: Question[RequestT, AnswerT], request: RequestT) -> AsyncIterator[AnswerT]:
         shard = question.shard_of(self._shards, request)
         retry = Retry(self._clock, shard)
         while True:
@@ -63,7 +63,7 @@ class GrpcAsker:
                     call.cancel()
             await retry.wait()
 
-    async def single(self, question: Question, request: Any) -> Any:
+    async def single(self, question: Question[RequestT, AnswerT], request: RequestT) -> AnswerT:
         shard = question.shard_of(self._shards, request)
         retry = Retry(self._clock, shard)
         while True:
@@ -72,7 +72,8 @@ class GrpcAsker:
                 import grpc
 
                 try:
-                    return await method(request, timeout=retry.remaining_s(), metadata=_metadata())
+                    answer: AnswerT = await method(request, timeout=retry.remaining_s(), metadata=_metadata())
+                    return answer
                 except grpc.RpcError as error:
                     self._judge(error, shard, may_repeat=True)
             await retry.wait()
@@ -83,7 +84,7 @@ class GrpcAsker:
         for channel in channels.values():
             await channel.close(None)
 
-    async def _method_at_owner(self, shard: Shard, question: Question) -> Any:
+    async def _method_at_owner(self, shard: Shard, question: Question[Any, Any]) -> Any:
         """The callable of gRPC, or None if nobody owns the shard now."""
         try:
             address = await self._directory.address_of(shard)
@@ -137,11 +138,3 @@ class GrpcAsker:
 def _metadata() -> tuple[tuple[str, str], ...] | None:
     traceparent = telemetry.current_traceparent()
     return (("traceparent", traceparent),) if traceparent else None
-
-
-def grpc_room_queries(asker: GrpcAsker) -> RoomQueries:
-    return AskedRoomQueries(asker)
-
-
-def grpc_user_queries(asker: GrpcAsker) -> UserQueries:
-    return AskedUserQueries(asker)

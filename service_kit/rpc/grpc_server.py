@@ -43,7 +43,7 @@ class GrpcServer:
             ],
         )
 
-    def add(self, questions: Sequence[Question], servicer: object, owns: Callable[[Shard], bool]) -> None:
+    def add(self, questions: Sequence[Question[Any, Any]], servicer: object, owns: Callable[[Shard], bool]) -> None:
         """Answer these questions with the servicer's methods, for shards that `owns` confirms at that moment."""
         import grpc
 
@@ -65,7 +65,7 @@ class GrpcServer:
         """Take no new calls; those that run have this long to finish."""
         await self._server.stop(grace_s)
 
-    def _handler(self, question: Question, servicer: object, owns: Callable[[Shard], bool]) -> Any:
+    def _handler(self, question: Question[Any, Any], servicer: object, owns: Callable[[Shard], bool]) -> Any:
         import grpc
 
         make = grpc.unary_stream_rpc_method_handler if question.is_streamed else grpc.unary_unary_rpc_method_handler
@@ -78,7 +78,7 @@ class GrpcServer:
         )
 
     def _stream(
-        self, question: Question, method: Callable[[Any], AsyncIterator[Any]], owns: Callable[[Shard], bool]
+        self, question: Question[Any, Any], method: Callable[[Any], AsyncIterator[Any]], owns: Callable[[Shard], bool]
     ) -> Callable[[Any, Any], AsyncIterator[Any]]:
         async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             with self._span_and_deadline(question, context):
@@ -92,7 +92,7 @@ class GrpcServer:
         return answer
 
     def _single(
-        self, question: Question, method: Callable[[Any], Awaitable[Any]], owns: Callable[[Shard], bool]
+        self, question: Question[Any, Any], method: Callable[[Any], Awaitable[Any]], owns: Callable[[Shard], bool]
     ) -> Callable[[Any, Any], Awaitable[Any]]:
         async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             with self._span_and_deadline(question, context):
@@ -104,11 +104,11 @@ class GrpcServer:
 
         return answer
 
-    def _check_owner(self, question: Question, request: Any, owns: Callable[[Shard], bool]) -> None:
+    def _check_owner(self, question: Question[Any, Any], request: Any, owns: Callable[[Shard], bool]) -> None:
         if question.is_for_owner and not owns(question.shard_of(self._shards, request)):
             raise WrongOwner
 
-    def _span_and_deadline(self, question: Question, context: grpc.aio.ServicerContext[Any, Any]) -> _Around:
+    def _span_and_deadline(self, question: Question[Any, Any], context: grpc.aio.ServicerContext[Any, Any]) -> _Around:
         traceparent = ""
         for key, value in context.invocation_metadata() or ():
             if key == "traceparent" and isinstance(value, str):
@@ -136,7 +136,7 @@ class _Around:
         self._outer.__exit__(*failure)
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], question: Question, error: Exception) -> None:
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], question: Question[Any, Any], error: Exception) -> None:
     """End the call with this error; always raises (gRPC's own AbortError, where abort was called already)."""
     import grpc
 

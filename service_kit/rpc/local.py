@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Protocol
 
 from matrix_protocol.errors import Unavailable
 from service_kit.clock import Clock
-from service_kit.rpc.queries import (
-    AskedRoomQueries,
-    AskedUserQueries,
-    Question,
-    RoomQueries,
-    UserQueries,
-    WrongOwner,
-)
+from service_kit.rpc.queries import AnswerT, Question, RequestT, WrongOwner
 from service_kit.rpc.retry import Retry
 from service_kit.shards import Shard, ShardMap
 
@@ -28,7 +21,7 @@ class LocalAsker:
         self._shards = shards
         self._clock = clock
 
-    async def stream(self, question: Question, request: Any) -> AsyncIterator[Any]:
+    async def stream(self, question: Question[RequestT, AnswerT], request: RequestT) -> AsyncIterator[AnswerT]:
         shard = question.shard_of(self._shards, request)
         retry = Retry(self._clock, shard)
         while True:
@@ -47,26 +40,31 @@ class LocalAsker:
                         raise Unavailable(f"Shard {shard} changed hands during the answer") from None
             await retry.wait()
 
-    async def single(self, question: Question, request: Any) -> Any:
+    async def single(self, question: Question[RequestT, AnswerT], request: RequestT) -> AnswerT:
         shard = question.shard_of(self._shards, request)
         retry = Retry(self._clock, shard)
         while True:
             servicer = self._servicer_of(shard)
             if servicer is not None:
                 try:
-                    return await getattr(servicer, question.method)(request)
+                    answer: AnswerT = await getattr(servicer, question.method)(request)
+                    return answer
                 except WrongOwner:
                     pass
             await retry.wait()
 
 
-def local_room_queries(
-    servicer_of: Callable[[Shard], RoomQueries | None], shards: ShardMap, clock: Clock
-) -> RoomQueries:
-    return AskedRoomQueries(LocalAsker(servicer_of, shards, clock))
+class Owned(Protocol):
+    """Of a `ShardHolder`."""
+
+    def owns(self, shard: Shard) -> bool: ...
 
 
-def local_user_queries(
-    servicer_of: Callable[[Shard], UserQueries | None], shards: ShardMap, clock: Clock
-) -> UserQueries:
-    return AskedUserQueries(LocalAsker(servicer_of, shards, clock))
+def local_asker(services: Mapping[str, tuple[object, Owned]], shards: ShardMap, clock: Clock) -> LocalAsker:
+    """For a process that owns all shards: by kind of shard, the servicer and whose shards it answers for."""
+
+    def servicer_of(shard: Shard) -> object | None:
+        servicer, holder = services[shard.kind]
+        return servicer if holder.owns(shard) else None
+
+    return LocalAsker(servicer_of, shards, clock)

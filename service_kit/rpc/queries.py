@@ -1,14 +1,19 @@
 """Questions to shard owners: large or streamed reads. One interface, asked in process or over gRPC.
 
-A service implements the protocols below (its servicer). Askers get the same
-protocol from `rpc.local` (same process) or `rpc.grpc_client`, which find the
-owner of the right shard and ask again elsewhere if it has moved. Errors are
-MatrixErrors on both sides.
+A question is one row below and one method of the servicer of its service. It is
+asked through an `Asker`, of `rpc.local` (same process) or `rpc.grpc_client`,
+which finds the owner of the right shard and asks again elsewhere if it has
+moved. Errors are MatrixErrors on both sides.
+
+    entry = await asker.single(GET_EVENT, EventRequest(room_id=room_id, event_id=event_id))
+    async for chunk in asker.stream(GET_STATE, request): ...
+
+`RoomQueries` and `UserQueries` are the questions that most have to ask, as methods.
 
 How long an answer may take is the asker's to say:
 
     with answer_within(5.0, clock):
-        async for chunk in queries.get_state(request): ...
+        async for chunk in asker.stream(GET_STATE, request): ...
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
@@ -37,6 +42,9 @@ from service_kit.rpc.pb.user_queries_pb2 import AccountDataChunk, AccountDataReq
 from service_kit.shards import ROOM, Shard, ShardMap
 
 TIMEOUT_S = 30.0
+
+RequestT = TypeVar("RequestT", bound=Message)
+AnswerT = TypeVar("AnswerT", bound=Message)
 
 _deadline_s: ContextVar[float | None] = ContextVar("question_deadline_s", default=None)
 
@@ -65,23 +73,27 @@ class UserQueries(Protocol):
     def get_account_data(self, request: AccountDataRequest) -> AsyncIterator[AccountDataChunk]: ...
 
 
-class Question(NamedTuple):
-    """One method of a protocol above, as data."""
+class Question(NamedTuple, Generic[RequestT, AnswerT]):
+    """One method of a servicer, as data."""
 
     method: str
     """of the servicer"""
     rpc: str
     """full name of the gRPC method"""
     is_streamed: bool
-    request_type: type[Message]
-    answer_type: type[Message]
+    request_type: type[RequestT]
+    answer_type: type[AnswerT]
+    """of the answer, or of each part of a streamed one"""
     shard_of: Callable[[ShardMap, Any], Shard]
     """Whose owner to ask."""
     is_for_owner: bool = True
     """Nobody else may answer; False = any worker of the service can, the shard only spreads the load."""
 
 
-def _room(rpc: str, method: str, is_streamed: bool, request_type: type[Message], answer: type[Message]) -> Question:
+def _room(
+    rpc: str, method: str, is_streamed: bool, request_type: type[RequestT], answer: type[AnswerT]
+) -> Question[RequestT, AnswerT]:
+    """Of the owner of the shard of `request.room_id`."""
     name = f"/homeserver.v1.RoomQueries/{rpc}"
     return Question(method, name, is_streamed, request_type, answer, lambda shards, r: shards.of_room(r.room_id))
 
@@ -106,16 +118,22 @@ GET_ACCOUNT_DATA = Question(
     lambda shards, request: shards.of_user(request.user_id),
 )
 
-ROOM_QUESTIONS = (GET_STATE, GET_TIMELINE, GET_EVENT, GET_RECEIPTS, GET_ROOMS_OF_USER)
-USER_QUESTIONS = (GET_ACCOUNT_DATA,)
+ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
+    GET_STATE,
+    GET_TIMELINE,
+    GET_EVENT,
+    GET_RECEIPTS,
+    GET_ROOMS_OF_USER,
+)
+USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA,)
 
 
 class Asker(Protocol):
-    """Brings a question to the owner of its shard; the answer's messages are of `question.answer_type`."""
+    """Brings a question to the owner of its shard. Raises MatrixErrors: the owner's, or Unavailable."""
 
-    def stream(self, question: Question, request: Any) -> AsyncIterator[Any]: ...
+    def stream(self, question: Question[RequestT, AnswerT], request: RequestT) -> AsyncIterator[AnswerT]: ...
 
-    async def single(self, question: Question, request: Any) -> Any: ...
+    async def single(self, question: Question[RequestT, AnswerT], request: RequestT) -> AnswerT: ...
 
 
 class AskedRoomQueries:
@@ -131,8 +149,7 @@ class AskedRoomQueries:
         return self._asker.stream(GET_TIMELINE, request)
 
     async def get_event(self, request: EventRequest) -> TimelineEntry:
-        entry: TimelineEntry = await self._asker.single(GET_EVENT, request)
-        return entry
+        return await self._asker.single(GET_EVENT, request)
 
     def get_receipts(self, request: ReceiptsRequest) -> AsyncIterator[ReceiptsChunk]:
         return self._asker.stream(GET_RECEIPTS, request)

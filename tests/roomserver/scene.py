@@ -29,7 +29,7 @@ from service_kit.hosted_servers import HostedServers
 from service_kit.ledger.leases import ShardHolder
 from service_kit.ledger.tables import LEDGER_TABLES
 from service_kit.rpc.commands import CommandClient
-from service_kit.rpc.local import local_room_queries
+from service_kit.rpc.local import LocalAsker
 from service_kit.rpc.pb.room_commands_pb2 import (
     ChangeMembership,
     CreateRoom,
@@ -39,7 +39,7 @@ from service_kit.rpc.pb.room_commands_pb2 import (
     SetReceipt,
     SetTyping,
 )
-from service_kit.rpc.queries import RoomQueries
+from service_kit.rpc.queries import AskedRoomQueries
 from service_kit.shards import ROOM, Shard, ShardMap
 from service_kit.store.memory import MemoryStore
 
@@ -66,7 +66,8 @@ class Scene:
         self.commands = CommandClient(self.bus, SHARDS, self.clock)
         self.settings = settings or RoomSettings()
         self.service = self.new_service("worker-1")
-        self.queries = local_room_queries(self._servicer_of, SHARDS, self.clock)
+        self.asker = LocalAsker(self._servicer_of, SHARDS, self.clock)
+        self.queries = AskedRoomQueries(self.asker)
         self._numbers = count(1)
 
     @classmethod
@@ -88,7 +89,7 @@ class Scene:
         for _ in range(10):
             await self.clock.advance(1.0)
 
-    def _servicer_of(self, shard: Shard) -> RoomQueries | None:
+    def _servicer_of(self, shard: Shard) -> object | None:
         return self.service.queries if self.holder.owns(shard) else None
 
     @property

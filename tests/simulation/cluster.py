@@ -23,16 +23,9 @@ from service_kit.ledger.directory import OwnerDirectory
 from service_kit.ledger.leases import clear_leases
 from service_kit.ledger.tables import LEDGER_TABLES
 from service_kit.lifecycle import Service
-from service_kit.rpc.local import local_room_queries, local_user_queries
-from service_kit.rpc.queries import (
-    ROOM_QUESTIONS,
-    AskedRoomQueries,
-    AskedUserQueries,
-    Question,
-    RoomQueries,
-    UserQueries,
-)
-from service_kit.shards import Shard, ShardMap
+from service_kit.rpc.local import local_asker
+from service_kit.rpc.queries import ROOM_QUESTIONS, Asker, Question
+from service_kit.shards import ROOM, USER, Shard, ShardMap
 from service_kit.store.interface import StoreError
 from sync_api.service import SyncApi
 from tests.factories.users import signing_key_of
@@ -84,12 +77,12 @@ class Node:
         users = self._add_userserver() if "userserver" in names else None
         if not set(FRONTS) & set(names):
             return
-        room_queries, user_queries = self._queries(rooms, users)
+        asker = self._new_asker(rooms, users)
         applications = []
         if "api_gateway" in names:
-            applications.append(self._add_api_gateway(room_queries))
+            applications.append(self._add_api_gateway(asker))
         if "sync_api" in names:
-            applications.append(self._add_sync_api(room_queries, user_queries, life))
+            applications.append(self._add_sync_api(asker, life))
         self.application = applications[0] if len(applications) == 1 else HttpApplication.merge(applications)
 
     def _grpc_address(self) -> str:
@@ -124,37 +117,31 @@ class Node:
         self.services.append(users)
         return users
 
-    def _queries(
-        self, rooms: RoomserverService | None, users: UserserverService | None
-    ) -> tuple[RoomQueries, UserQueries]:
+    def _new_asker(self, rooms: RoomserverService | None, users: UserserverService | None) -> Asker:
         shards = self.cluster.shards
         if rooms is not None and users is not None:
-            return (
-                local_room_queries(lambda s: rooms.queries if rooms.holder.owns(s) else None, shards, self.clock),
-                local_user_queries(lambda s: users.queries if users.holder.owns(s) else None, shards, self.clock),
-            )
-        asker = SimulatedAsker(self.cluster, self, OwnerDirectory(self.store, self.clock), shards)
-        return AskedRoomQueries(asker), AskedUserQueries(asker)
+            services = {ROOM: (rooms.queries, rooms.holder), USER: (users.queries, users.holder)}
+            return local_asker(services, shards, self.clock)
+        return SimulatedAsker(self.cluster, self, OwnerDirectory(self.store, self.clock), shards)
 
-    def _add_api_gateway(self, room_queries: RoomQueries) -> HttpApplication:
+    def _add_api_gateway(self, asker: Asker) -> HttpApplication:
         gateway = ApiGateway(
             settings=self.cluster.settings,
             hosted_servers=self.cluster.hosted_servers,
             bus=self._bus,
-            queries=room_queries,
+            asker=asker,
             shards=self.cluster.shards,
             clock=self.clock,
         )
         self.services.append(gateway)
         return gateway.application
 
-    def _add_sync_api(self, room_queries: RoomQueries, user_queries: UserQueries, life: int) -> HttpApplication:
+    def _add_sync_api(self, asker: Asker, life: int) -> HttpApplication:
         sync = SyncApi(
             settings=self.cluster.settings,
             bus=self._bus,
             store=self.store,
-            room_queries=room_queries,
-            user_queries=user_queries,
+            asker=asker,
             shards=self.cluster.shards,
             clock=self.clock,
             worker=f"{self.worker}-{life}",
@@ -162,7 +149,7 @@ class Node:
         self.services.append(sync)
         return sync.application
 
-    def servicer_of(self, question: Question) -> tuple[object, Callable[[Shard], bool]]:
+    def servicer_of(self, question: Question[Any, Any]) -> tuple[object, Callable[[Shard], bool]]:
         return self._servicers["room" if question in ROOM_QUESTIONS else "user"]
 
     async def serve(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from matrix_protocol.errors import MatrixError, Unavailable, Unknown
 from service_kit.ledger.directory import OwnerDirectory
-from service_kit.rpc.queries import Question, WrongOwner, answer_within
+from service_kit.rpc.queries import AnswerT, Question, RequestT, WrongOwner, answer_within
 from service_kit.rpc.retry import Retry
 from service_kit.shards import Shard, ShardMap
 from service_kit.store.interface import StoreError
@@ -28,14 +28,15 @@ class SimulatedAsker:
         self._directory = directory
         self._shards = shards
 
-    async def stream(self, question: Question, request: Any) -> AsyncIterator[Any]:
+    async def stream(self, question: Question[RequestT, AnswerT], request: RequestT) -> AsyncIterator[AnswerT]:
         for chunk in await self._ask(question, request):
             yield chunk
 
-    async def single(self, question: Question, request: Any) -> Any:
-        return await self._ask(question, request)
+    async def single(self, question: Question[RequestT, AnswerT], request: RequestT) -> AnswerT:
+        answer: AnswerT = await self._ask(question, request)
+        return answer
 
-    async def _ask(self, question: Question, request: Any) -> Any:
+    async def _ask(self, question: Question[Any, Any], request: Any) -> Any:
         shard = question.shard_of(self._shards, request)
         retry = Retry(self._node.clock, shard)
         while True:
@@ -61,7 +62,7 @@ class SimulatedAsker:
             return None
         return self._cluster.node_at(address)
 
-    async def _call(self, owner: Node, question: Question, request: Any, timeout_s: float) -> Any:
+    async def _call(self, owner: Node, question: Question[Any, Any], request: Any, timeout_s: float) -> Any:
         cluster = self._cluster
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -77,7 +78,7 @@ class SimulatedAsker:
                 owner.asked_by.remove(answer)
 
     async def _answer(
-        self, owner: Node, question: Question, request: Any, timeout_s: float, answer: asyncio.Future[Any]
+        self, owner: Node, question: Question[Any, Any], request: Any, timeout_s: float, answer: asyncio.Future[Any]
     ) -> None:
         """In the owner's process."""
         try:

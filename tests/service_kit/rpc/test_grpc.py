@@ -12,10 +12,10 @@ from matrix_protocol.errors import LimitExceeded, NotFound, Unavailable, Unknown
 from service_kit.clock import SystemClock
 from service_kit.ledger.directory import OwnerDirectory
 from service_kit.ledger.tables import SHARD_OWNERS, WORKERS, ShardOwnerRow, WorkerRow
-from service_kit.rpc.grpc_client import GrpcAsker, grpc_room_queries
+from service_kit.rpc.grpc_client import GrpcAsker
 from service_kit.rpc.grpc_server import GrpcServer
 from service_kit.rpc.pb.room_queries_pb2 import EventRequest, RoomsOfUserRequest, StateRequest, TimelineRequest
-from service_kit.rpc.queries import ROOM_QUESTIONS, RoomQueries, answer_within
+from service_kit.rpc.queries import ROOM_QUESTIONS, AskedRoomQueries, RoomQueries, answer_within
 from service_kit.shards import Shard, ShardMap
 from service_kit.store.memory import MemoryStore
 from tests.service_kit.ledger.counters import TABLES
@@ -49,7 +49,7 @@ class Scene:
         self.store = MemoryStore(TABLES)
         self.workers = {name: Worker(name, self.clock) for name in ("a", "b")}
         self.asker = GrpcAsker(OwnerDirectory(self.store, self.clock), SHARDS, self.clock)
-        self.queries: RoomQueries = grpc_room_queries(self.asker)
+        self.queries: RoomQueries = AskedRoomQueries(self.asker)
 
     async def start(self) -> None:
         for worker in self.workers.values():

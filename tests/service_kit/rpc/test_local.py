@@ -6,9 +6,9 @@ import pytest
 
 from matrix_protocol.errors import NotFound, Unavailable
 from service_kit.clock import ManualClock
-from service_kit.rpc.local import local_room_queries
+from service_kit.rpc.local import LocalAsker
 from service_kit.rpc.pb.room_queries_pb2 import EventRequest, RoomsOfUserRequest, StateRequest, TimelineRequest
-from service_kit.rpc.queries import answer_within
+from service_kit.rpc.queries import AskedRoomQueries, answer_within
 from service_kit.shards import Shard, ShardMap
 from tests.service_kit.ledger.counters import settle
 from tests.service_kit.rpc.servicers import RoomAnswers
@@ -20,7 +20,7 @@ ROOM_ID = "!r:x"
 async def test_answers_come_from_the_servicer_that_owns_the_shard() -> None:
     clock = ManualClock()
     servicers = {shard: RoomAnswers(clock, name=str(shard)) for shard in SHARDS.all_of("room")}
-    queries = local_room_queries(servicers.get, SHARDS, clock)
+    queries = AskedRoomQueries(LocalAsker(servicers.get, SHARDS, clock))
     chunks = [chunk async for chunk in queries.get_state(StateRequest(room_id=ROOM_ID))]
     assert [chunk.room_version for chunk in chunks] == [str(SHARDS.of_room(ROOM_ID))] * 3
     assert [chunk async for chunk in queries.get_rooms_of_user(RoomsOfUserRequest(user_id="@u:x"))]
@@ -29,7 +29,7 @@ async def test_answers_come_from_the_servicer_that_owns_the_shard() -> None:
 async def test_question_waits_while_the_shard_changes_hands() -> None:
     clock = ManualClock()
     owner: list[RoomAnswers] = []
-    queries = local_room_queries(lambda shard: owner[0] if owner else None, SHARDS, clock)
+    queries = AskedRoomQueries(LocalAsker(lambda shard: owner[0] if owner else None, SHARDS, clock))
     asking = asyncio.ensure_future(queries.get_event(EventRequest(room_id=ROOM_ID, event_id="$e")))
     await settle()
     await clock.advance(1)
@@ -50,7 +50,7 @@ async def test_question_is_given_up_at_its_deadline() -> None:
     def nobody(shard: Shard) -> None:
         return None
 
-    queries = local_room_queries(nobody, SHARDS, clock)
+    queries = AskedRoomQueries(LocalAsker(nobody, SHARDS, clock))
     asking = asyncio.ensure_future(ask())
     await settle()
     await clock.advance(2.1)
@@ -60,7 +60,7 @@ async def test_question_is_given_up_at_its_deadline() -> None:
 
 async def test_errors_and_moves_in_the_middle_of_an_answer_reach_the_asker() -> None:
     clock = ManualClock()
-    queries = local_room_queries(lambda shard: RoomAnswers(clock), SHARDS, clock)
+    queries = AskedRoomQueries(LocalAsker(lambda shard: RoomAnswers(clock), SHARDS, clock))
     with pytest.raises(NotFound):
         async for _ in queries.get_timeline(TimelineRequest(room_id=ROOM_ID)):
             pass
