@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 
 from matrix_protocol.errors import BadJson
-from roomserver.inline import begin
 from roomserver.input.rows import rows_of
 from roomserver.input.steps import STEPS
 from roomserver.state.shard import OwnedShard, Surroundings
@@ -30,8 +29,7 @@ class RoomShardDomain:
         name = body.WhichOneof("command")
         if name is None:
             raise BadJson("There is no command for a room in this message")
-        prepared = STEPS[name].prepare(self.owned, command.key, getattr(body, name))
-        return begin(prepared) if isinstance(prepared, Coroutine) else prepared
+        return STEPS[name].prepare(self.owned, command.key, getattr(body, name))
 
     def execute(self, command: Command, prepared: object, batch: Batch) -> Reply:
         body = command.room

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from matrix_protocol.errors import Unavailable
 from roomserver.domain import RoomShardDomain
 from roomserver.queries.servicer import RoomQueryService
 from roomserver.state.cache import RoomBudget
 from roomserver.state.resolver_threads import ResolverThreads
-from roomserver.state.shard import Progress, Surroundings
+from roomserver.state.shard import Surroundings
 from service_kit import telemetry
 from service_kit.bus.interface import Bus
 from service_kit.clock import Clock
@@ -15,7 +14,7 @@ from service_kit.config import RoomSettings
 from service_kit.hosted_servers import HostedServers
 from service_kit.kernel_warm_up import KernelWarmUp
 from service_kit.ledger.leases import ShardHolder
-from service_kit.ledger.owner import ShardOwner
+from service_kit.ledger.progress import OwnersProgress, Progress
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.room_commands_pb2 import RoomCommand, SetTyping
 from service_kit.shards import ROOM, Shard, ShardMap
@@ -95,35 +94,4 @@ class RoomserverService:
         await self._commands.room(room_id, RoomCommand(set_typing=SetTyping(user_id=user_id, only_if_expired=True)))
 
     def _progress_of(self, shard: Shard) -> Progress:
-        return _OwnersProgress(self.holder, shard)
-
-
-class _OwnersProgress:
-    """How far a shard's tables are, from its owner; a domain is made before its owner can be found."""
-
-    def __init__(self, holder: ShardHolder, shard: Shard) -> None:
-        self._holder = holder
-        self._shard = shard
-        self._owner: ShardOwner | None = None
-
-    @property
-    def committed_position(self) -> int:
-        owner = self._find_owner()
-        return 0 if owner is None else owner.committed_position
-
-    @property
-    def applied_position(self) -> int:
-        owner = self._find_owner()
-        return 0 if owner is None else owner.applied_position
-
-    async def wait_applied(self, position: int) -> None:
-        owner = self._find_owner()
-        if owner is None:
-            raise Unavailable("The part of the server that this belongs to is moving; try again")
-        await owner.wait_applied(position)
-
-    def _find_owner(self) -> ShardOwner | None:
-        # Kept once found: this domain lives and ends with that owner, also while it is being handed over.
-        if self._owner is None:
-            self._owner = self._holder.owner_of(self._shard)
-        return self._owner
+        return OwnersProgress(self.holder, shard)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from matrix_protocol.errors import Unrecognized
 from service_kit.bus.streams import TOKEN_REVOKED
 from service_kit.ledger.domain import Batch
+from service_kit.ledger.progress import Progress
 from service_kit.rpc.pb.commands_pb2 import Command, Reply
 from service_kit.rpc.pb.facts_pb2 import Fact, TokenRevoked
 from service_kit.rpc.pb.user_commands_pb2 import UserReply
@@ -21,7 +22,7 @@ from userserver.passwords import Passwords
 from userserver.profiles import Profiles
 from userserver.sessions import Sessions
 from userserver.tables import writes_for
-from userserver.unapplied import TableProgress, Unapplied
+from userserver.unapplied import Unapplied
 from userserver.users import RecentUsers, Users, revoked_by
 
 
@@ -36,7 +37,7 @@ class UserShardDomain:
     """Implements `service_kit.ledger.domain.ShardDomain`."""
 
     def __init__(
-        self, shard: Shard, store: Store, passwords: Passwords, recent: RecentUsers, progress: TableProgress
+        self, shard: Shard, store: Store, passwords: Passwords, recent: RecentUsers, progress: Progress
     ) -> None:
         self._shard = shard
         unapplied = Unapplied(progress)

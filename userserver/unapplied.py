@@ -9,26 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
-from typing import Protocol
 
-
-class TableProgress(Protocol):
-    """The part of `service_kit.ledger.owner.ShardOwner` that this needs."""
-
-    @property
-    def applied_position(self) -> int:
-        """The tables hold everything through here."""
-        ...
-
-    async def wait_applied(self, position: int) -> None:
-        """Until the tables hold everything through this position."""
-        ...
+from service_kit.ledger.progress import Progress
 
 
 class Unapplied:
     """The last position of each key that has facts which the tables may lack."""
 
-    def __init__(self, progress: TableProgress) -> None:
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._positions: dict[Hashable, int] = {}
         self._order: deque[tuple[int, Hashable]] = deque()

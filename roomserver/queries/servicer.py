@@ -29,9 +29,9 @@ from roomserver.queries.state import MEMBER, Wanted, state_pages
 from roomserver.queries.summary import summary_of
 from roomserver.queries.timeline import Buckets, Page, Span
 from roomserver.queries.viewer import viewer_of
-from roomserver.state.shard import Progress
 from roomserver.tables import ROOMS
 from service_kit.ledger.domain import ShardDomain
+from service_kit.ledger.progress import Progress
 from service_kit.rpc.pb.room_queries_pb2 import (
     EventRequest,
     ReceiptsChunk,

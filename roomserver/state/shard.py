@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from matrix_protocol.errors import Unavailable
 from roomserver.state.cache import RoomBudget, ShardRooms
@@ -26,6 +26,7 @@ from roomserver.tables import (
 )
 from service_kit.clock import Clock
 from service_kit.hosted_servers import HostedServers
+from service_kit.ledger.progress import Progress
 from service_kit.shards import Shard
 from service_kit.store.interface import Store
 
@@ -37,16 +38,6 @@ class ReceiptKey(NamedTuple):
     receipt_type: str
     thread_id: str
     user_id: str
-
-
-class Progress(Protocol):
-    """How far the shard's ledger and tables are (`service_kit.ledger.owner.ShardOwner`)."""
-
-    @property
-    def committed_position(self) -> int: ...
-    @property
-    def applied_position(self) -> int: ...
-    async def wait_applied(self, position: int) -> None: ...
 
 
 class Surroundings(NamedTuple):

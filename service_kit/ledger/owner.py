@@ -17,7 +17,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from itertools import count
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ from service_kit.clock import Clock
 from service_kit.ledger.append import OwnershipLost, ShardLedger
 from service_kit.ledger.apply import TableWriter
 from service_kit.ledger.batch import MicroBatch
+from service_kit.ledger.begun import begin
 from service_kit.ledger.domain import ShardDomain
 from service_kit.ledger.fair_queue import FairQueue
 from service_kit.ledger.interest import Interest
@@ -276,6 +277,8 @@ class ShardOwner:
             return
         try:
             prepared = self._domain.prepare(pending.command)
+            if isinstance(prepared, Coroutine):
+                prepared = begin(prepared)
         except Exception as error:
             pending.refused = self._refusal_for(error, "prepare")
         else:

@@ -99,26 +99,26 @@ class SimulatedClock:
         await asyncio.sleep(seconds)
 
 
-class _Gated(asyncio.Handle):
-    __slots__ = ("process",)
+class _OfProcess:
+    """A callback that runs only while its process does."""
+
+    __slots__ = ()
     process: Process
 
     def _run(self) -> None:
         if self.process.state is State.RUNNING:
-            super()._run()
+            super()._run()  # type: ignore[misc]
         else:
+            assert isinstance(self, asyncio.Handle)
             self.process.hold(self)
 
 
-class _GatedTimer(asyncio.TimerHandle):
+class _Gated(_OfProcess, asyncio.Handle):
     __slots__ = ("process",)
-    process: Process
 
-    def _run(self) -> None:
-        if self.process.state is State.RUNNING:
-            super()._run()
-        else:
-            self.process.hold(self)
+
+class _GatedTimer(_OfProcess, asyncio.TimerHandle):
+    __slots__ = ("process",)
 
 
 class _NoSelector:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from roomserver.inline import Begun, begin
+from service_kit.ledger.begun import Begun, begin
 
 
 async def steps(waits: list[Any], result: str) -> str:
