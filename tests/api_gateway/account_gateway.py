@@ -25,6 +25,7 @@ from service_kit.rpc.pb.room_commands_pb2 import ChangeMembership, RoomReply
 from service_kit.rpc.pb.room_queries_pb2 import RoomOfUser, RoomsOfUserChunk, RoomsOfUserRequest
 from service_kit.rpc.queries import RoomQueries
 from tests.factories.users import signing_key_of
+from tests.spec.conformance import Exchange, check_exchange
 from tests.userserver.cluster import SHARDS, UserCluster
 
 SERVER = "a.example"
@@ -138,6 +139,11 @@ class AccountGateway:
 
         await self.application(scope, receive, send)
         answer_headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        check_exchange(
+            Exchange(
+                method, path, None if content is body else body, sent[0]["status"], answer_headers, sent[1]["body"]
+            )
+        )
         return Answer(sent[0]["status"], orjson.loads(sent[1]["body"]), answer_headers)
 
     async def post(self, path: str, body: object = None, *, token: str = "", host: str = SERVER) -> Answer:

@@ -8,6 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import orjson
+
+from tests.spec.conformance import Exchange, check_exchange
 
 Json = dict[str, Any]
 
@@ -46,9 +49,13 @@ class Client:
         assert self._session is not None
         headers = {"Authorization": f"Bearer {self.access_token}"} if self.access_token else {}
         timeout = aiohttp.ClientTimeout(total=timeout_s)
-        url = f"{self.base_url}/_matrix/client/v3{path}"
+        full_path = f"/_matrix/client/v3{path}"
+        url = self.base_url + full_path
         async with self._session.request(method, url, json=body, headers=headers, timeout=timeout) as answer:
-            content: Json = await answer.json()
+            raw = await answer.read()
+            answer_headers = {name.lower(): value for name, value in answer.headers.items()}
+            check_exchange(Exchange(method, full_path, body, answer.status, answer_headers, raw))
+            content: Json = orjson.loads(raw)
             if answer.status != 200:
                 raise Refused(answer.status, content)
             return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from referencing.jsonschema import DRAFT202012
 
 DATA = Path(__file__).parent / "data"
 ROOT = "https://spec.invalid/"
+ANYWHERE = {"M_MISSING_TOKEN", "M_UNKNOWN_TOKEN"}
+"""Errors of every operation that needs an access token, even where its file knows another answer of this status."""
 METHODS = ("get", "put", "post", "delete")
 
 
@@ -42,23 +45,53 @@ class Operation:
 
     def __init__(self, file_name: str, pointer: str, definition: dict[str, Any]) -> None:
         self.operation_id: str = definition["operationId"]
-        self._base = f"{ROOT}{file_name}#{pointer}"
+        self.module = Path(file_name).stem
+        """The file's name."""
+        self._file_name = file_name
+        self._pointer = pointer
         self._definition = definition
+        resolved = [self._resolved(each, "")[0] for each in definition.get("parameters", ())]
+        self._query_parameters = [each for each in resolved if each["in"] == "query"]
 
     def check_request(self, body: object) -> None:
         """Raises SpecificationError."""
         if "requestBody" in self._definition:
-            self._check("/requestBody", self._definition["requestBody"], body, "request")
+            part, pointer = self._resolved(self._definition["requestBody"], "/requestBody")
+            self._check(pointer, part, body, "request")
+
+    def check_query(self, query: Mapping[str, str]) -> None:
+        """Raises SpecificationError if a parameter is missing or not of its type; others than its own may be there."""
+        for parameter in self._query_parameters:
+            name, schema = parameter["name"], parameter.get("schema", {})
+            if name not in query:
+                if parameter.get("required"):
+                    raise SpecificationError(f"the query parameter {name} is required")
+            elif schema.get("type") in _READERS:
+                _check_parameter(name, schema, query[name])
+
+    def has_answer(self, status: int) -> bool:
+        return status in {int(code) for code in self._definition["responses"]}
 
     def check_answer(self, status: int, body: object) -> None:
         """Raises SpecificationError, also for a success that the file does not mention."""
         answers = {str(code): answer for code, answer in self._definition["responses"].items()}
-        if str(status) in answers:
-            self._check(f"/responses/{status}", answers[str(status)], body, f"answer {status}")
+        if str(status) in answers and _members(body).get("errcode") not in ANYWHERE:
+            answer, pointer = self._resolved(answers[str(status)], f"/responses/{status}")
+            self._check(pointer, answer, body, f"answer {status}")
         elif status < 400:
-            raise SpecificationError(f"{self.operation_id} has no answer {status}")
+            raise SpecificationError(f"there is no answer {status}, only {', '.join(sorted(answers))}")
         if status >= 400 and not (status == 401 and "flows" in _members(body)):
-            _check_error(self.operation_id, body)
+            _check_error(body)
+
+    def _resolved(self, part: dict[str, Any], pointer: str) -> tuple[dict[str, Any], str]:
+        """What a reference to another part of the same file leads to, and its pointer."""
+        reference = part.get("$ref", "")
+        if not reference.startswith("#"):
+            return part, self._pointer + pointer
+        target = _load(self._file_name)
+        for step in reference.removeprefix("#/").split("/"):
+            target = target[step]
+        return target, reference.removeprefix("#")
 
     def _check(self, pointer: str, part: dict[str, Any], body: object, what: str) -> None:
         if "schema" not in part.get("content", {}).get("application/json", {}):
@@ -66,10 +99,10 @@ class Operation:
         errors = sorted(self._validator(f"{pointer}/content/application~1json/schema").iter_errors(body), key=str)
         if errors:
             where = "/".join(map(str, errors[0].absolute_path))
-            raise SpecificationError(f"{self.operation_id}, {what}, at /{where}: {errors[0].message}")
+            raise SpecificationError(f"{what}, at /{where}: {errors[0].message[:500]}")
 
     def _validator(self, pointer: str) -> Any:
-        return _validator(self._base + pointer)
+        return _validator(f"{ROOT}{self._file_name}#{pointer}")
 
 
 @cache
@@ -81,11 +114,27 @@ def _members(body: object) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _check_error(operation_id: str, body: object) -> None:
+def _check_error(body: object) -> None:
     """ "the keys `error` and `errcode` MUST always be present" """
     members = _members(body)
     if not isinstance(members.get("errcode"), str) or not isinstance(members.get("error"), str):
-        raise SpecificationError(f"{operation_id} answered with an error that is no standard error response: {body}")
+        raise SpecificationError("the error is no standard error response")
+
+
+_READERS: dict[str, Callable[[str], object]] = {
+    "string": str,
+    "integer": int,
+    "boolean": {"true": True, "false": False}.__getitem__,
+}
+
+
+def _check_parameter(name: str, schema: dict[str, Any], text: str) -> None:
+    try:
+        value = _READERS[schema["type"]](text)
+    except (KeyError, ValueError):
+        raise SpecificationError(f"the query parameter {name} is no {schema['type']}: {text[:100]!r}") from None
+    if value not in schema.get("enum", [value]):
+        raise SpecificationError(f"the query parameter {name} may not be {text[:100]!r}")
 
 
 @cache
