@@ -1,0 +1,124 @@
+"""How to ask each operation so that it succeeds. No row is needed where `Scene` and an empty body are enough.
+
+To add an operation: a row under the file of the specification that it is in, in alphabetical order of the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+from service_kit.config import RegistrationSettings
+from tests.in_process import PASSWORD
+from tests.spec.scene import Row, Scene
+
+BOB, CAROL = "@bob:example.org", "@carol:example.org"
+
+
+async def _account_data(scene: Scene) -> None:
+    await scene.alice.put(scene.filled("/user/{userId}/account_data/{type}"), {"a": 1}, expect=200)
+    await scene.alice.put(scene.filled("/user/{userId}/rooms/{roomId}/account_data/{type}"), {"a": 1}, expect=200)
+
+
+async def _alices_password(scene: Scene) -> None:
+    scene.body["auth"] = scene.auth()
+
+
+async def _banned_bob(scene: Scene) -> None:
+    await scene.alice.post(scene.filled("/rooms/{roomId}/ban"), {"user_id": BOB}, expect=200)
+
+
+async def _another_device(scene: Scene) -> None:
+    scene.path["deviceId"] = (await scene.server.log_in("alice")).device_id
+    scene.body["auth"] = scene.auth()
+
+
+async def _several_devices(scene: Scene) -> None:
+    scene.body |= {"devices": [(await scene.server.log_in("alice")).device_id], "auth": scene.auth()}
+
+
+async def _filter(scene: Scene) -> None:
+    answer = await scene.alice.post(scene.filled("/user/{userId}/filter"), {}, expect=200)
+    scene.path["filterId"] = answer.json["filter_id"]
+
+
+async def _left(scene: Scene) -> None:
+    await scene.alice.post(scene.filled("/rooms/{roomId}/leave"), expect=200)
+
+
+async def _refresh_token(scene: Scene) -> None:
+    body = {"type": "m.login.password", "password": PASSWORD, "refresh_token": True}
+    answer = await scene.nobody.post("/login", body | {"identifier": scene.auth()["identifier"]}, expect=200)
+    scene.body["refresh_token"] = answer.json["refresh_token"]
+
+
+async def _an_event(scene: Scene) -> None:
+    scene.body["m.fully_read"] = scene.path["eventId"]
+
+
+async def _displayname(scene: Scene) -> None:
+    await scene.alice.put(scene.filled("/profile/{userId}/displayname"), {"displayname": "Alice"}, expect=200)
+
+
+WITH_TOKENS = {"registration": RegistrationSettings(mode="token", tokens=[SecretStr("sesame")])}
+LOGIN = {
+    "type": "m.login.password",
+    "identifier": {"type": "m.id.user", "user": "alice"},
+    "password": PASSWORD,
+}
+
+ROWS: Mapping[str, Row] = {
+    # account-data
+    "getAccountData": Row(prepare=_account_data),
+    "getAccountDataPerRoom": Row(prepare=_account_data),
+    # account_deactivation
+    "deactivateAccount": Row(prepare=_alices_password),
+    # banning
+    "ban": Row({"user_id": BOB}),
+    "unban": Row({"user_id": BOB}, prepare=_banned_bob),
+    # device_management
+    "deleteDevice": Row(prepare=_another_device),
+    "deleteDevices": Row(prepare=_several_devices),
+    "updateDevice": Row({"display_name": "phone"}),
+    # filter
+    "defineFilter": Row({"room": {"timeline": {"limit": 10}}}),
+    "getFilter": Row(prepare=_filter),
+    # inviting
+    "inviteUser": Row({"user_id": CAROL}),
+    # joining
+    "joinRoom": Row(caller="carol"),
+    "joinRoomById": Row(caller="carol"),
+    # kicking
+    "kick": Row({"user_id": BOB}),
+    # leaving
+    "forgetRoom": Row(prepare=_left),
+    # login
+    "login": Row(LOGIN, caller="nobody"),
+    # message_pagination
+    "getRoomEvents": Row(query={"dir": "b"}),
+    # password_management
+    "changePassword": Row({"new_password": "another one"}, prepare=_alices_password),
+    # profile
+    "deleteProfileField": Row(prepare=_displayname),
+    "getProfileField": Row(prepare=_displayname),
+    "getUserProfile": Row(prepare=_displayname),
+    "setProfileField": Row({"displayname": "Alice"}),
+    # read_markers
+    "setReadMarker": Row(prepare=_an_event),
+    # refresh
+    "refresh": Row(caller="nobody", prepare=_refresh_token),
+    # registration
+    "checkUsernameAvailability": Row(query={"username": "dave"}, caller="nobody"),
+    "register": Row({"username": "dave", "password": PASSWORD, "auth": {"type": "m.login.dummy"}}, caller="nobody"),
+    # registration_tokens
+    "registrationTokenValidity": Row(query={"token": "sesame"}, caller="nobody", settings=WITH_TOKENS),
+    # room_send
+    "sendMessage": Row({"msgtype": "m.text", "body": "hello"}),
+    # room_state
+    "setRoomStateWithKey": Row({"name": "Cellar"}, path={"eventType": "m.room.name"}),
+    # rooms
+    "getRoomStateWithKey": Row(path={"eventType": "m.room.name"}),
+    # typing
+    "setTyping": Row({"typing": True, "timeout": 1000}),
+}
