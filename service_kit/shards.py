@@ -6,11 +6,19 @@ made and never changes; it is written into the store then.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 from zlib import crc32
 
 ROOM = "room"
 USER = "user"
+
+SEARCH = "search"
+DIRECTORY = "directory"
+PROFILES = "profiles"
+
+FOLLOWED_KIND: Mapping[str, str] = {SEARCH: ROOM, DIRECTORY: USER, PROFILES: USER}
+"""The groups of durable consumers: each has a shard for every shard of the kind whose ledgers it follows."""
 
 
 class Shard(NamedTuple):
@@ -21,6 +29,11 @@ class Shard(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind}.{self.number}"
+
+    @property
+    def followed(self) -> Shard:
+        """Of a shard of a group of consumers: whose ledger it reads."""
+        return Shard(FOLLOWED_KIND[self.kind], self.number)
 
     @classmethod
     def parse(cls, text: str) -> Shard:
@@ -41,5 +54,5 @@ class ShardMap(NamedTuple):
         return Shard(USER, crc32(user_id.encode()) % self.user_shards)
 
     def all_of(self, kind: str) -> list[Shard]:
-        count = self.room_shards if kind == ROOM else self.user_shards
+        count = self.room_shards if FOLLOWED_KIND.get(kind, kind) == ROOM else self.user_shards
         return [Shard(kind, number) for number in range(count)]

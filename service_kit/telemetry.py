@@ -293,6 +293,13 @@ COMMIT_SECONDS = Histogram("plexus_commit_seconds", "One append of a batch to a 
 FACT_MESSAGES_RECEIVED = Counter("plexus_fact_messages_received", "Messages of shard owners to this consumer of facts.")
 FACTS_RECEIVED = Counter("plexus_facts_received", "Facts in these messages; the others are heartbeats.")
 FACT_GAPS_REPAIRED = Counter("plexus_fact_gaps_repaired", "Gaps in facts that were read from the ledger.", ["kind"])
+CONSUMER_LAG = Gauge(
+    "plexus_consumer_lag", "Facts that a group of consumers has not done its work for yet.", ["group", "shard"]
+)
+CONSUMER_FACTS = Counter("plexus_consumer_facts", "Facts that a group of consumers has read.", ["group"])
+CONSUMER_REBUILDS = Counter(
+    "plexus_consumer_rebuilds", "Ledgers that were gone before a group of consumers had read them.", ["group"]
+)
 BUS_MESSAGES_DROPPED = Counter("plexus_bus_messages_dropped", "Messages dropped because their consumer was too slow.")
 ROOMS_IN_MEMORY = Gauge("plexus_rooms_in_memory", "Rooms that this process holds in memory.")
 SYNCS_WAITING = Gauge("plexus_syncs_waiting", "Long polls of /sync that wait for something to happen.")

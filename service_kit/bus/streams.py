@@ -5,6 +5,7 @@
 | command.<kind>.<shard>   | gateways, others  | owner of the shard (request)  | Command -> Reply                 |
 | interest.<kind>.<shard>  | consumers         | owner of the shard (request)  | InterestRequest -> InterestReply |
 | fact.<consumer>          | shard owners      | that consumer                 | ConsumerMessage                  |
+| head.<group>.<shard>     | shard owners      | who has it in that group      | LedgerHead                       |
 | owner.<kind>             | new shard owners  | every consumer                | OwnerAnnouncement (shard, epoch) |
 | token.revoked            | userserver        | every gateway and sync worker | TokenRevoked                     |
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 from service_kit.shards import Shard
 
 TOKEN_REVOKED = "token.revoked"
-_ONE_RECEIVER = ("command.", "interest.", "fact.")
+_ONE_RECEIVER = ("command.", "interest.", "fact.", "head.")
 
 
 def command(shard: Shard) -> str:
@@ -29,10 +30,15 @@ def facts_for(consumer: str) -> str:
     return f"fact.{consumer}"
 
 
+def ledger_head(shard: Shard) -> str:
+    """`shard` is the group's: its `followed` one has new facts."""
+    return f"head.{shard.kind}.{shard.number}"
+
+
 def owner_announcements(kind: str) -> str:
     return f"owner.{kind}"
 
 
 def has_one_receiver(subject: str) -> bool:
-    """Whether one process in the whole cluster waits for it: the owner of a shard, or a consumer."""
+    """Whether one process in the whole cluster waits for it: the owner of a shard, or a consumer (of a group, its one worker with the shard)."""
     return subject.startswith(_ONE_RECEIVER)

@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from service_kit.ledger.tables import (
     BUCKET_POSITIONS,
+    CONSUMER_POSITIONS,
     LEDGER,
     SHARD_PROGRESS,
     LedgerRow,
@@ -33,6 +34,8 @@ from service_kit.store.interface import SCAN_ROWS_MAX, OutcomeUnknown, Range, St
 FACTS_PER_COMMAND_MAX = 1000
 APPEND_TRIES_MAX = 5
 READ_PAGE_ROWS = 500
+CONSUMERS_BEHIND_MAX_MS = 7 * 86_400_000
+"""So much longer are facts kept that a group of consumers has not read. One further behind finds them gone."""
 
 
 class OwnershipLost(Exception):
@@ -131,12 +134,18 @@ class ShardLedger:
         return rows
 
     async def expire_older(self, before_ms: int) -> int:
-        """Drop whole applied buckets whose last fact was written before that; returns how many."""
+        """Drop whole applied buckets whose last fact was written before that; returns how many.
+
+        What a group of consumers has not read stays, up to `CONSUMERS_BEHIND_MAX_MS` longer.
+        """
+        groups = await self._store.scan(CONSUMER_POSITIONS, (str(self.shard),), limit=SCAN_ROWS_MAX)
+        read_through = min((row.position for row in groups), default=self.head)
         for bucket in range(bucket_of(self.head) - 1, -1, -1):
             last = await self._store.scan(LEDGER, (str(self.shard), bucket), limit=1, reverse=True)
             if not last:
                 return 0
-            if Fact.FromString(last[0].fact).written_at_ms < before_ms:
+            keeps_longer_ms = CONSUMERS_BEHIND_MAX_MS if last[0].position > read_through else 0
+            if Fact.FromString(last[0].fact).written_at_ms < before_ms - keeps_longer_ms:
                 return await self.expire((bucket + 1) * BUCKET_POSITIONS)
         return 0
 

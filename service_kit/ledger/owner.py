@@ -23,7 +23,7 @@ from typing import Any, cast
 
 from google.protobuf.message import DecodeError
 
-from matrix_protocol.errors import LimitExceeded, MatrixError, Unavailable, Unknown
+from matrix_protocol.errors import MatrixError, Unavailable, Unknown
 from service_kit import telemetry
 from service_kit.bus import streams
 from service_kit.bus.interface import Bus, BusError, Message, Subscription
@@ -34,9 +34,10 @@ from service_kit.ledger.batch import MicroBatch
 from service_kit.ledger.begun import begin
 from service_kit.ledger.domain import ShardDomain
 from service_kit.ledger.fair_queue import FairQueue
+from service_kit.ledger.heads import HeadAnnouncer
 from service_kit.ledger.interest import Interest
 from service_kit.ledger.replies import REMEMBER_MS, RememberedReplies
-from service_kit.rpc.errors import refusal
+from service_kit.rpc.errors import overloaded, refusal
 from service_kit.rpc.pb.commands_pb2 import Command, Reply
 from service_kit.rpc.pb.facts_pb2 import ConsumerMessage, Fact, InterestRequest, OwnerAnnouncement
 from service_kit.shards import Shard
@@ -48,7 +49,6 @@ COMMANDS_WAITING_MAX = 5000
 COMMANDS_WAITING_PER_KEY_MAX = 1000
 """More than this in the queue for one room, or one user, are refused: its neighbours are not."""
 WAITERS_PER_COMMAND_MAX = 16
-OVERLOAD_RETRY_AFTER_MS = 1000
 HAND_OVER_S = 5.0
 """How long a planned hand-over waits for what was begun."""
 TAIL_PAGE_ROWS = 500
@@ -108,6 +108,7 @@ class ShardOwner:
         self._writer = TableWriter(store, shard, clock, may_serve)
         self._replies = RememberedReplies(clock)
         self._domain = make_domain(shard)
+        self._heads = HeadAnnouncer(bus, clock, shard)
         self.interest = Interest(shard, epoch, 0, clock)
         # Unique for each append, without asking the system for randomness each time.
         self._batch_id_prefix = os.urandom(8)
@@ -218,6 +219,7 @@ class ShardOwner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._writer.stop()
+        self._heads.stop()
         await self._send_back_all()
         await self._domain.close()
 
@@ -264,7 +266,7 @@ class ShardOwner:
             return
         is_flooded = self._queue.waiting_for(command.key) >= COMMANDS_WAITING_PER_KEY_MAX
         if is_flooded or len(self._in_flight) >= COMMANDS_WAITING_MAX:
-            await message.reply(_overloaded())
+            await message.reply(overloaded())
             return
         self._in_flight[command_id] = pending = _Pending(command, message)
         self._prepare(pending)
@@ -417,8 +419,10 @@ class ShardOwner:
                 )
         for subject, payload in publications:
             await self._publish(subject, payload)
-        if batch.facts and not self._store.atomic_tables:
-            self._writer.add(batch.last_position, batch.tables)
+        if batch.facts:
+            self._heads.moved_to(batch.last_position)
+            if not self._store.atomic_tables:
+                self._writer.add(batch.last_position, batch.tables)
 
     async def _commit(self, batch: MicroBatch) -> None:
         started_s = time.perf_counter()
@@ -491,9 +495,3 @@ def _trace_commit(taken: list[_Pending], started_at_ns: int, facts: int) -> None
     """The one append of a batch, as a part of the trace of each command in it."""
     for pending in taken:
         telemetry.finished_span("commit", pending.command.traceparent, started_at_ns, {"facts_of_batch": facts})
-
-
-def _overloaded() -> bytes:
-    return refusal(
-        LimitExceeded("Too many commands wait for this part of the server", retry_after_ms=OVERLOAD_RETRY_AFTER_MS)
-    )

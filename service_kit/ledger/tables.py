@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 from typing import Any, NamedTuple
 
-from service_kit.shards import ROOM, USER, ShardMap
+from service_kit.shards import FOLLOWED_KIND, ROOM, USER, ShardMap
 from service_kit.store.interface import OutcomeUnknown, Store
 from service_kit.store.schema import Table
 
 BUCKET_POSITIONS = 10_000
 """Positions in one ledger partition: 10,000 facts of 1 to 4 KB stay well below Cassandra's advised 100 MB."""
 
-SERVICE_OF_KIND = {ROOM: "roomserver", USER: "userserver"}
-"""Which service's workers own the shards of a kind (where to look for an owner's address)."""
-
+SERVICE_OF_KIND = {ROOM: "roomserver", USER: "userserver", **{group: group for group in FOLLOWED_KIND}}
+"""Under which name the workers that have the shards of a kind keep their leases (where to look for an owner's address):
+a service, or a group of consumers."""
 
 TAKEN_FIRST, TAKEN_PLANNED, TAKEN_LEASE, TAKEN_AGAIN = "first", "planned", "lease ran out", "taken again"
 TAKEN_BECAUSE = (TAKEN_FIRST, TAKEN_PLANNED, TAKEN_LEASE, TAKEN_AGAIN)
@@ -73,6 +73,16 @@ class ShardProgressRow(NamedTuple):
     """the tables hold every fact through this position, perhaps more"""
 
 
+class ConsumerPositionRow(NamedTuple):
+    """How far a group of consumers is in a ledger: it has done everything that follows from the facts through there."""
+
+    shard: str
+    """whose ledger"""
+    group: str
+    position: int
+    recorded_at_ms: int
+
+
 class ClusterRow(NamedTuple):
     name: str
     value: str
@@ -88,6 +98,9 @@ CORDONED_WORKERS = Table(
 )
 WORKERS = Table("workers", WorkerRow, partition_key=1, clustering_key=1, writer="the worker itself", conditional=True)
 SHARD_PROGRESS = Table("shard_progress", ShardProgressRow, partition_key=1, clustering_key=0, writer="shard owner")
+CONSUMER_POSITIONS = Table(
+    "consumer_positions", ConsumerPositionRow, partition_key=1, clustering_key=1, writer="groups of consumers"
+)
 CLUSTER = Table("cluster", ClusterRow, partition_key=1, clustering_key=0, writer="first start", conditional=True)
 
 LEDGER_TABLES: tuple[Table[Any], ...] = (
@@ -97,6 +110,7 @@ LEDGER_TABLES: tuple[Table[Any], ...] = (
     CORDONED_WORKERS,
     WORKERS,
     SHARD_PROGRESS,
+    CONSUMER_POSITIONS,
     CLUSTER,
 )
 

@@ -351,6 +351,12 @@ class OwnerAnnouncement(_message.Message):
     worker: str
     def __init__(self, shard: _Optional[str] = ..., epoch: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
 
+class LedgerHead(_message.Message):
+    __slots__ = ("position",)
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    def __init__(self, position: _Optional[int] = ...) -> None: ...
+
 class TokenRevoked(_message.Message):
     __slots__ = ("token_sha256", "user_id")
     TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
