@@ -40,5 +40,5 @@ def owner_announcements(kind: str) -> str:
 
 
 def has_one_receiver(subject: str) -> bool:
-    """Whether one process in the whole cluster waits for it: the owner of a shard, or a consumer (of a group, its one worker with the shard)."""
+    """Whether one process in the whole cluster waits for it: who owns a shard, a consumer, who has a group's shard."""
     return subject.startswith(_ONE_RECEIVER)
