@@ -31,6 +31,7 @@ NESTING_MAX = 100
 Decoder = Callable[[bytes], object]
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\x00\x00")
 
@@ -44,7 +45,9 @@ def body_decoder(wanted: Any) -> Decoder:
     decode = msgspec.json.Decoder(wanted).decode
 
     def decoder(body: bytes) -> object:
+        check_text(body)
         check_nesting(body)
+        check_numbers(body)
         try:
             return decode(body or b"{}")
         except msgspec.ValidationError as error:
@@ -71,6 +74,21 @@ def _object(body: bytes) -> JsonObject:
 def _raw_object(body: bytes) -> bytes:
     _object(body)
     return body
+
+
+def check_text(body: bytes) -> None:
+    """Raise NotJson for what is not UTF-8: msgspec does not look into members that nobody asks for."""
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise NotJson("The request's body is not UTF-8") from error
+
+
+def check_numbers(body: bytes) -> None:
+    """Raise BadJson for integers beyond 64 bits, which msgspec reads and orjson cannot write."""
+    if _LONG_NUMBER.search(body) and _LONG_NUMBER.search(_STRINGS.sub(b"", body)):
+        raise BadJson("The request's body holds a number that is too long")
 
 
 def check_nesting(body: bytes) -> None:

@@ -4,7 +4,15 @@
                       ╰ r0 (the same node)    ╰ state ─ {eventType} ─ {stateKey}   GET, PUT
 
 Clients encode `!`, `:`, `@` and `$` or do not; an encoded slash stays within
-its segment. A path that ends in a slash is also found without it.
+its segment, and what is encoded twice is decoded once. A path that ends in a
+slash is also found without it.
+
+NOTSPEC: a path that begins with several slashes counts as if it were one, as
+people enter `https://matrix.example.org/` as the address of their homeserver
+and some clients put `/_matrix` behind it. The prefix `r0` is answered as `v3`.
+Earlier ones (`api/v1`, `v2_alpha`) are gone, and features that were tried under
+`unstable/` and are in the specification now have their final paths alone:
+clients learn from `/versions` which to use.
 """
 
 from __future__ import annotations
@@ -60,6 +68,8 @@ class Router(Generic[T]):
         """Find what answers this percent-encoded path, whatever the method. Raises InvalidParam (not UTF-8)."""
         if len(raw_path) > PATH_BYTES_MAX:
             return None
+        if raw_path.startswith("//"):
+            raw_path = "/" + raw_path.lstrip("/")
         segments = raw_path.split("/")
         if len(segments) > SEGMENTS_MAX:
             return None

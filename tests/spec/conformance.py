@@ -51,7 +51,7 @@ EXCEPTIONS: dict[tuple[str, int], str] = {}
 ALIASES = {
     f"{V3}/rooms/{{roomId}}/state/{{eventType}}": f"{V3}/rooms/{{roomId}}/state/{{eventType}}/{{stateKey}}",
 }
-""" "The state_key […] is an empty string […] the trailing slash on this endpoint is optional." """
+"""Where the state key is "an empty string, the trailing slash on this endpoint is optional." """
 
 successes: set[str] = set()
 """Operation IDs of which an answer without an error was checked in this process."""

@@ -51,7 +51,7 @@ class Operation:
         self._pointer = pointer
         self._definition = definition
         resolved = [self._resolved(each, "")[0] for each in definition.get("parameters", ())]
-        self._query_parameters = [each for each in resolved if each["in"] == "query"]
+        self.query_parameters = [each for each in resolved if each["in"] == "query"]
 
     def check_request(self, body: object) -> None:
         """Raises SpecificationError."""
@@ -59,9 +59,19 @@ class Operation:
             part, pointer = self._resolved(self._definition["requestBody"], "/requestBody")
             self._check(pointer, part, body, "request")
 
+    def request_schema(self) -> dict[str, Any]:
+        """Of the JSON body, with `allOf` merged one level deep; {} if there is none."""
+        part, _ = self._resolved(self._definition.get("requestBody", {}), "/requestBody")
+        schema = part.get("content", {}).get("application/json", {}).get("schema", {})
+        merged: dict[str, Any] = {"required": [], "properties": {}}
+        for each in [schema, *schema.get("allOf", ())]:
+            merged["required"] += each.get("required", [])
+            merged["properties"] |= each.get("properties", {})
+        return merged
+
     def check_query(self, query: Mapping[str, str]) -> None:
         """Raises SpecificationError if a parameter is missing or not of its type; others than its own may be there."""
-        for parameter in self._query_parameters:
+        for parameter in self.query_parameters:
             name, schema = parameter["name"], parameter.get("schema", {})
             if name not in query:
                 if parameter.get("required"):

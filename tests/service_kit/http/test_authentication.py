@@ -184,6 +184,10 @@ def test_token_is_taken_from_the_query() -> None:
     assert access_token_of(request(b"access_token=y%20&a=b")) == "y "
 
 
+def test_token_in_the_query_counts_where_the_header_is_meant_for_a_proxy() -> None:
+    assert access_token_of(request(b"access_token=y", (b"authorization", b"Basic x"))) == "y"
+
+
 def test_without_token_there_is_none() -> None:
     assert access_token_of(request(b"a=b")) == ""
 

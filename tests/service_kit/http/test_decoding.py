@@ -47,6 +47,18 @@ def test_what_is_no_object_is_bad_json(wanted: Any, body: bytes) -> None:
         body_decoder(wanted)(body)
 
 
+@pytest.mark.parametrize("number", [b"9223372036854775808", b"-123456789012345678901234567890", b"1" * 300])
+def test_number_that_could_not_be_written_again_is_bad_json(number: bytes) -> None:
+    with pytest.raises(BadJson):
+        body_decoder(Body)(b'{"user_id":"@a:b","x":{"":[%b]}}' % number)
+    assert body_decoder(Body)(b'{"user_id":"%b"}' % number) == Body(number.decode())
+
+
+def test_text_of_members_that_nobody_asks_for_is_checked_too() -> None:
+    with pytest.raises(NotJson):
+        body_decoder(Body)(b'{"user_id":"@a:b","x":"\xff"}')
+
+
 def test_wrong_type_names_the_field() -> None:
     with pytest.raises(BadJson, match=r"\$\.reason"):
         body_decoder(Body)(b'{"user_id":"@a:b","reason":3}')

@@ -45,6 +45,14 @@ def test_path_that_is_declared_with_a_trailing_slash_is_found_with_and_without_i
     assert values(made, "/_matrix/client/v3/pushrules") == ()
 
 
+def test_several_slashes_at_the_beginning_count_as_one() -> None:
+    assert values(router(STATE), "///_matrix/client/v3/rooms/!a/state/b/c") == ("!a", "b", "c")
+
+
+def test_what_is_encoded_twice_is_decoded_once() -> None:
+    assert values(router("/a/{x}"), "/a/%2521b%252Fc") == ("%21b%2Fc",)
+
+
 def test_r0_is_answered_as_v3() -> None:
     assert values(router(STATE), "/_matrix/client/r0/rooms/!a/state/b/c") == ("!a", "b", "c")
 
