@@ -174,6 +174,56 @@ class TypingChangeRow(NamedTuple):
     """of the latest change to who is typing in the room; who stopped leaves no other trace"""
 
 
+class RoomAliasRow(NamedTuple):
+    """Written by the owner of the alias's shard, as the two below are; positions are that shard's."""
+
+    alias: str
+    room_id: str
+    creator: str
+    set_at_ms: int
+
+
+class AliasByRoomRow(NamedTuple):
+    room_id: str
+    alias: str
+
+
+class AliasByCreatorRow(NamedTuple):
+    creator: str
+    alias: str
+
+
+class PublishedRoomRow(NamedTuple):
+    """A room as it stands in a server's directory. At some 600 bytes each, 10,000 of a shard are 6 MiB."""
+
+    shard: str
+    server_name: str
+    room_id: str
+    joined_members: int
+    entry_json: bytes
+
+
+class GuestByRoomRow(NamedTuple):
+    """A guest account that is joined."""
+
+    room_id: str
+    user_id: str
+
+
+class RoomUpgradeRow(NamedTuple):
+    """The latest upgrade of a room, finished or not."""
+
+    room_id: str
+    user_id: str
+    room_version: str
+    additional_creators_json: str
+    new_room_id: str
+    origin_server_ts_ms: int
+    last_event_id: str
+    began_at_ms: int
+    completed: bool
+
+
 TIMELINE_BY_ROOM = Table("timeline_by_room", TimelineRow, partition_key=2, clustering_key=1, writer=WRITER)
 TIMELINE_BUCKETS_BY_ROOM = Table(
     "timeline_buckets_by_room", TimelineBucketRow, partition_key=1, clustering_key=1, writer=WRITER
@@ -205,6 +255,14 @@ TYPING_BY_SHARD = Table("typing_by_shard", TypingRow, partition_key=1, clusterin
 TYPING_CHANGE_BY_ROOM = Table(
     "typing_change_by_room", TypingChangeRow, partition_key=1, clustering_key=0, writer=WRITER
 )
+ROOM_ALIASES = Table("room_aliases", RoomAliasRow, partition_key=1, clustering_key=0, writer=WRITER)
+ALIASES_BY_ROOM = Table("aliases_by_room", AliasByRoomRow, partition_key=1, clustering_key=1, writer=WRITER)
+ALIASES_BY_CREATOR = Table("aliases_by_creator", AliasByCreatorRow, partition_key=1, clustering_key=1, writer=WRITER)
+PUBLISHED_ROOMS_BY_SHARD = Table(
+    "published_rooms_by_shard", PublishedRoomRow, partition_key=1, clustering_key=2, writer=WRITER
+)
+GUESTS_BY_ROOM = Table("guests_by_room", GuestByRoomRow, partition_key=1, clustering_key=1, writer=WRITER)
+ROOM_UPGRADES = Table("room_upgrades", RoomUpgradeRow, partition_key=1, clustering_key=0, writer=WRITER)
 
 TABLES: tuple[Table[Any], ...] = (
     TIMELINE_BY_ROOM,
@@ -221,4 +279,10 @@ TABLES: tuple[Table[Any], ...] = (
     RECEIPTS_BY_ROOM,
     TYPING_BY_SHARD,
     TYPING_CHANGE_BY_ROOM,
+    ROOM_ALIASES,
+    ALIASES_BY_ROOM,
+    ALIASES_BY_CREATOR,
+    PUBLISHED_ROOMS_BY_SHARD,
+    GUESTS_BY_ROOM,
+    ROOM_UPGRADES,
 )

@@ -50,6 +50,10 @@ class ShardMap(NamedTuple):
     def of_room(self, room_id: str) -> Shard:
         return Shard(ROOM, crc32(room_id.encode()) % self.room_shards)
 
+    def of_alias(self, alias: str) -> Shard:
+        """A room shard: its owner decides which room the alias points to."""
+        return self.of_room(alias)
+
     def of_user(self, user_id: str) -> Shard:
         return Shard(USER, crc32(user_id.encode()) % self.user_shards)
 

@@ -10,8 +10,9 @@ import orjson
 
 from api_gateway.new_rooms import CreateEventWish, NewRooms
 from api_gateway.profiles import member_content, profile_of, profile_of_invited
-from matrix_protocol.errors import InvalidParam, ThreepidDenied, TooLarge
-from matrix_protocol.identifiers import parse_user_id
+from api_gateway.room_aliases import CANONICAL_ALIAS, check_alias, delete_alias, set_alias, standing_of
+from matrix_protocol.errors import InvalidParam, MatrixError, ThreepidDenied, TooLarge
+from matrix_protocol.identifiers import parse_user_id, server_name_of
 from matrix_protocol.room_creation import INVITES_MAX, preset_in_force
 from service_kit.hosted_servers import HostedServers
 from service_kit.http.authentication import Caller
@@ -20,6 +21,8 @@ from service_kit.http.rate_limits import CREATE_ROOM
 from service_kit.http.request import Request
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.room_commands_pb2 import CreateRoom, RoomCommand
+from service_kit.rpc.pb.room_directory_pb2 import SetAlias
+from service_kit.rpc.queries import Asker
 
 
 class InitialState(msgspec.Struct):
@@ -51,8 +54,10 @@ async def create_room(
     commands: CommandClient,
     new_rooms: NewRooms,
     hosted_servers: HostedServers,
+    asker: Asker,
 ) -> bytes:
     _check(body)
+    alias = _alias(body.room_alias_name, caller)
     new_room = new_rooms.choose(_create_event_wish(body), caller.user_id)
     profile = await profile_of(commands, caller.user_id, timeout_s=request.timeout_s)
     command = CreateRoom(
@@ -62,9 +67,31 @@ async def create_room(
         request_json=_without_nulls(request.body),
         member_content_json=member_content(profile),
         invitee_content_json=await _invitee_contents(body, request, commands, hosted_servers),
+        alias=alias,
     )
-    await commands.room(new_room.room_id, RoomCommand(create_room=command), timeout_s=request.timeout_s)
+    if alias:
+        wish = SetAlias(room_id=new_room.room_id, user_id=caller.user_id)
+        await set_alias(commands, asker, alias, wish, timeout_s=request.timeout_s)
+    try:
+        await commands.room(new_room.room_id, RoomCommand(create_room=command), timeout_s=request.timeout_s)
+    except MatrixError as error:
+        # An answer that is lost (503) says nothing of the room: then the claim runs out by itself if there is none.
+        if alias and error.http_status < 500:
+            await delete_alias(commands, alias, new_room.room_id, timeout_s=request.timeout_s)
+        raise
+    if alias:
+        # Whoever looks the alias up from now on finds the room in the tables.
+        await standing_of(asker, new_room.room_id, caller.user_id, CANONICAL_ALIAS)
     return orjson.dumps({"room_id": new_room.room_id})
+
+
+def _alias(room_alias_name: str | None, caller: Caller) -> str:
+    """ "The desired room alias **local part**." "" = none. Raises InvalidParam."""
+    if room_alias_name is None:
+        return ""
+    if ":" in room_alias_name or not room_alias_name:
+        raise InvalidParam("room_alias_name is what stands between # and : of a room alias")
+    return check_alias(f"#{room_alias_name}:{server_name_of(caller.user_id)}")
 
 
 async def _invitee_contents(
@@ -84,9 +111,6 @@ def _check(body: CreateRoomBody) -> None:
     """What the types do not say."""
     if body.invite_3pid:
         raise ThreepidDenied("This server knows no identity server: invite by user ID")
-    if body.room_alias_name is not None:
-        # NOTSPEC: there is no directory of aliases yet; a room without the alias it was asked for would be worse.
-        raise InvalidParam("This server has no room aliases yet: leave out room_alias_name")
     if len(body.invite or ()) > INVITES_MAX:
         raise TooLarge(f"At most {INVITES_MAX} users can be invited at once")
     for user_id in body.invite or ():

@@ -9,13 +9,13 @@ import orjson
 
 from api_gateway.memberships import Action, change_membership
 from api_gateway.profiles import member_content, profile_of
-from matrix_protocol.errors import InvalidParam, NotFound
-from matrix_protocol.identifiers import is_valid_room_alias
+from api_gateway.room_aliases import resolve
 from service_kit.http.authentication import Caller
 from service_kit.http.endpoint import endpoint
 from service_kit.http.rate_limits import MEMBERSHIP
 from service_kit.http.request import Request
 from service_kit.rpc.commands import CommandClient
+from service_kit.rpc.queries import Asker
 
 
 class JoinBody(msgspec.Struct):
@@ -47,12 +47,9 @@ async def join_room(
     caller: Caller,
     request: Request,
     commands: CommandClient,
+    asker: Asker,
 ) -> bytes:
-    if room_id_or_alias.startswith("#"):
-        if not is_valid_room_alias(room_id_or_alias):
-            raise InvalidParam("This is not a room alias")
-        raise NotFound("There is no such room alias")
-    return await _join(commands, room_id_or_alias, body, caller, request)
+    return await _join(commands, await resolve(asker, room_id_or_alias), body, caller, request)
 
 
 async def _join(commands: CommandClient, room_id: str, body: JoinBody, caller: Caller, request: Request) -> bytes:

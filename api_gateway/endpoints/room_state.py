@@ -50,9 +50,8 @@ async def set_room_state_with_key(
 
 
 def _check_aliases(body: bytes) -> None:
-    """ "servers SHOULD ensure that any new aliases being listed in the event are valid per their grammar/syntax".
-
-    NOTSPEC: not that they point to this room: there is no directory of aliases yet.
+    """ "servers SHOULD ensure that any new aliases being listed in the event are valid per their grammar/syntax"; that
+    they point to the room is for its owner to see.
     """
     content = orjson.loads(body)
     alias, alt_aliases = content.get("alias"), content.get("alt_aliases", [])

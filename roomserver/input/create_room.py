@@ -5,7 +5,7 @@
     1 m.room.create
     2 the creator's join
     3 m.room.power_levels
-    4 m.room.canonical_alias (with room_alias_name: not before there are aliases)
+    4 m.room.canonical_alias, if there is a room_alias_name: the gateway has claimed the alias
     5 the preset's m.room.join_rules, m.room.history_visibility, m.room.guest_access
     6 initial_state
     7 m.room.name, m.room.topic
@@ -26,7 +26,6 @@ from matrix_protocol.errors import (
     InvalidParam,
     InvalidRoomState,
     RoomInUse,
-    Unrecognized,
     UnsupportedRoomVersion,
 )
 from matrix_protocol.event_auth import check_auth_rules
@@ -35,8 +34,8 @@ from matrix_protocol.events.format import Event
 from matrix_protocol.identifiers import is_valid_room_id, server_name_of
 from matrix_protocol.room_creation import create_event_content
 from matrix_protocol.room_versions import ROOM_VERSIONS, RoomVersionRules
-from roomserver.input.aliases import CANONICAL_ALIAS, check_aliases
 from roomserver.input.append_event import advance
+from roomserver.input.canonical_alias import CANONICAL_ALIAS, check_aliases
 from roomserver.input.event_fact import event_fact
 from roomserver.input.initial_events import CreateRoomRequest, initial_events, parse_request
 from roomserver.input.new_event import EventDraft, new_event, signing_key_of
@@ -63,10 +62,6 @@ async def prepare(shard: OwnedShard, room_id: str, body: CreateRoom) -> Prepared
     rules = ROOM_VERSIONS.get(body.room_version)
     if rules is None:
         raise UnsupportedRoomVersion(f"This server does not host rooms of version {body.room_version[:32]}")
-    if request.room_alias_name is not None:
-        raise Unrecognized("Room aliases are not supported yet: leave out room_alias_name")
-    if request.invite_3pid:
-        raise Unrecognized("Invitations by e-mail address or telephone number are not supported yet")
     if not is_valid_room_id(room_id):
         raise InvalidParam("This is not a room ID")
     return PreparedRoom(request, rules, await shard.load(room_id) is not None)
@@ -84,7 +79,7 @@ def execute(shard: OwnedShard, room_id: str, body: CreateRoom, prepared: Prepare
         if draft.type == MEMBER:
             _check_member(draft, hosted_servers)
         elif draft.type == CANONICAL_ALIAS:
-            check_aliases(draft.content, None)
+            check_aliases(room_id, draft.content, None, {body.alias: room_id})
         try:
             event = new_event(room, draft, hosted_servers, batch.now_ms)
         except Forbidden as error:

@@ -32,11 +32,9 @@ class CreateRoomRequest(msgspec.Struct, frozen=True):
     """The request body."""
 
     visibility: Literal["public", "private"] | None = None
-    room_alias_name: str | None = None
     name: str | None = None
     topic: str | None = None
     invite: list[str] = []
-    invite_3pid: list[JsonObject] = []
     creation_content: JsonObject = {}
     initial_state: list[InitialState] = []
     preset: Literal["private_chat", "trusted_private_chat", "public_chat"] | None = None
@@ -93,6 +91,8 @@ def initial_events(rules: RoomVersionRules, body: CreateRoom, request: CreateRoo
     yield EventDraft(MEMBER, creator, creator, {**profile, "membership": "join"})
     levels = power_levels(rules, creator, request)
     yield EventDraft("m.room.power_levels", "", creator, levels)
+    if body.alias:
+        yield EventDraft("m.room.canonical_alias", "", creator, {"alias": body.alias})
     overridden = {event.type for event in request.initial_state if event.state_key == ""}
     for event_type, content in _PRESETS[request.preset_in_force].items():
         if event_type not in overridden:  # initial_state "takes precedence over events set by preset"

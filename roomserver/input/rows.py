@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import orjson
 
+from roomserver.input.directory_rows import alias_rows, guest_row, published_room_rows, upgrade_rows
 from roomserver.state.client_transactions import scoped_txn_id
 from roomserver.state.compact import MEMBER
 from roomserver.tables import (
@@ -134,6 +135,8 @@ def _state_rows(room_id: str, position: int, event: RoomEventFact) -> list[Write
         rows.append(Put(STATE_COLUMNS_BY_ROOM, StateColumnsRow(room_id, bucket, number, event.state_columns)))
     if kind == MEMBER:
         rows.append(Put(ROOMS_BY_USER, _room_by_user(room_id, position, event)))
+        if event.guest:
+            rows.append(guest_row(room_id, event))
     elif kind == "m.room.create" and event.timeline_index == 0:
         rows.append(Put(ROOMS, RoomRow(room_id, event.room_version, event.sender, event.origin_server_ts_ms)))
     return rows
@@ -260,4 +263,7 @@ _ROWS_BY_BODY: Mapping[str, Callable[[Shard, int, Fact], list[Write]]] = {
     "receipt": _receipt,
     "typing": _typing,
     "forgotten": _forgotten,
+    "alias": alias_rows,
+    "published_room": published_room_rows,
+    "upgrade": upgrade_rows,
 }

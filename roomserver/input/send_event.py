@@ -18,8 +18,8 @@ import orjson
 
 from matrix_protocol.errors import BadJson, Forbidden, MissingParam, Unavailable
 from roomserver.input import membership
-from roomserver.input.aliases import CANONICAL_ALIAS, check_aliases
 from roomserver.input.append_event import append_event
+from roomserver.input.canonical_alias import CANONICAL_ALIAS, RoomByAlias, check_aliases, rooms_by_alias
 from roomserver.input.new_event import EventDraft, new_event
 from roomserver.input.redaction import REDACTION, RedactionTarget, read_target, redacted_event
 from roomserver.state.client_transactions import DeviceInRoom, scoped_txn_id
@@ -41,6 +41,8 @@ class PreparedSend(NamedTuple):
     target: RedactionTarget | None = None
     """the event to redact"""
     member: membership.PreparedMembership | None = None
+    aliases: RoomByAlias | None = None
+    """where those point that an `m.room.canonical_alias` names"""
 
 
 def prepare(shard: OwnedShard, room_id: str, body: SendEvent) -> Awaitable[PreparedSend] | PreparedSend:
@@ -118,7 +120,9 @@ async def _prepare_slowly(shard: OwnedShard, room_id: str, body: SendEvent) -> P
         return PreparedSend(room, redacts, None, target)
     if body.event_type == MEMBER:
         return PreparedSend(room, member=await membership.prepare_member(shard, room, body.state_key, body.sender))
-    return PreparedSend(room, current=await shard.read_current(room, body.event_type, body.state_key))
+    aliases = await rooms_by_alias(shard, content_of(body.content_json)) if body.event_type == CANONICAL_ALIAS else None
+    current = await shard.read_current(room, body.event_type, body.state_key)
+    return PreparedSend(room, current=current, aliases=aliases)
 
 
 def _redacts(body: SendEvent) -> str:
@@ -144,7 +148,7 @@ def _send_state(shard: OwnedShard, room: RoomInMemory, draft: EventDraft, prepar
     assert state_key is not None
     current = shard.current_event(room, draft.type, state_key, prepared.current)
     if draft.type == CANONICAL_ALIAS:
-        check_aliases(draft.content, current)
+        check_aliases(room.room_id, draft.content, current, prepared.aliases or {})
     event = new_event(room, draft, shard.hosted_servers, batch.now_ms)
     if (same := same_event_id(current, draft)) is not None:
         return same

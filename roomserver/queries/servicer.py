@@ -7,6 +7,8 @@
 | get_event         | event.py                                      |
 | get_receipts      | receipts.py                                   |
 | get_rooms_of_user | rooms_of_user.py                              |
+| get_alias, …      | aliases.py                                    |
+| get_standing      | here                                          |
 
 Who may see what is decided in viewer.py. Everything is read from the tables,
 after they hold all that was committed when the question came.
@@ -19,8 +21,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol, cast
 
 from matrix_protocol.errors import InvalidParam, NotFound
+from matrix_protocol.power_levels import can_send_state
 from roomserver.domain import RoomShardDomain
 from roomserver.queries import state, timeline
+from roomserver.queries.aliases import read_alias, read_aliases_of_room
 from roomserver.queries.event import read_event
 from roomserver.queries.event_filter import compile_filter
 from roomserver.queries.receipts import receipt_chunks
@@ -29,9 +33,18 @@ from roomserver.queries.state import MEMBER, Wanted, state_pages
 from roomserver.queries.summary import summary_of
 from roomserver.queries.timeline import Buckets, Page, Span
 from roomserver.queries.viewer import viewer_of
+from roomserver.state.room import RoomInMemory
 from roomserver.tables import ROOMS
 from service_kit.ledger.domain import ShardDomain
 from service_kit.ledger.progress import Progress
+from service_kit.rpc.pb.room_directory_pb2 import (
+    AliasAnswer,
+    AliasesOfRoomAnswer,
+    AliasesOfRoomRequest,
+    AliasRequest,
+    StandingAnswer,
+    StandingRequest,
+)
 from service_kit.rpc.pb.room_queries_pb2 import (
     EventRequest,
     ReceiptsChunk,
@@ -145,16 +158,44 @@ class RoomQueryService:
         async for chunk in rooms_of_user_chunks(self._store, request.user_id):
             yield chunk
 
+    async def get_alias(self, request: AliasRequest) -> AliasAnswer:
+        """Raises NotFound."""
+        await self._committed_position(request.alias)
+        return await read_alias(self._store, request.alias)
+
+    async def get_aliases_of_room(self, request: AliasesOfRoomRequest) -> AliasesOfRoomAnswer:
+        """Raises Forbidden."""
+        await self._committed_position(request.room_id)
+        return await read_aliases_of_room(self._store, request)
+
+    async def get_standing(self, request: StandingRequest) -> StandingAnswer:
+        """Raises NotFound."""
+        await self._committed_position(request.room_id)
+        room = await self._room(request.room_id)
+        if room is None:
+            raise NotFound("There is no such room on this server")
+        return StandingAnswer(
+            membership=room.state.membership(request.user_id),
+            may_send_state=can_send_state(room.power_levels(), request.user_id, request.event_type),
+        )
+
     async def _summary(self, room_id: str) -> RoomSummary:
-        owner = self._owner_of(self._shards.of_room(room_id))
-        room = None if owner is None else await cast(RoomShardDomain, owner.domain).owned.load(room_id)
+        room = await self._room(room_id)
         if room is None:
             raise WrongOwner
         return summary_of(room)
 
-    async def _committed_position(self, room_id: str) -> int:
-        """What is committed now; on return the tables hold it. Raises WrongOwner."""
+    async def _room(self, room_id: str) -> RoomInMemory | None:
+        """As its owner knows it, perhaps ahead of what is committed. Raises WrongOwner."""
         owner = self._owner_of(self._shards.of_room(room_id))
+        if owner is None:
+            raise WrongOwner
+        return await cast(RoomShardDomain, owner.domain).owned.load(room_id)
+
+    async def _committed_position(self, key: str) -> int:
+        """What is committed now in the shard of this room or alias; on return the tables hold it. Raises WrongOwner."""
+        shard = self._shards.of_room(key)
+        owner = self._owner_of(shard)
         if owner is None:
             raise WrongOwner
         position = owner.committed_position
@@ -162,7 +203,7 @@ class RoomQueryService:
             try:
                 await owner.wait_applied(position)
             except CancelledError:
-                if self._owner_of(self._shards.of_room(room_id)) is owner:
+                if self._owner_of(shard) is owner:
                     raise  # it is the question that was given up
                 raise WrongOwner from None
         return position

@@ -22,6 +22,7 @@ from roomserver.tables import (
     TYPING_BY_SHARD,
     CurrentStateRow,
     EventByIdRow,
+    RoomAliasRow,
     TimelineRow,
 )
 from service_kit.clock import Clock
@@ -31,6 +32,8 @@ from service_kit.shards import Shard
 from service_kit.store.interface import Store
 
 RECEIPTS_MAX: Final = 4096
+ALIASES_MAX: Final = 8192
+"""More than commands may wait (`service_kit.ledger.owner`): one that was prepared finds what others did since."""
 
 
 class ReceiptKey(NamedTuple):
@@ -67,6 +70,8 @@ class OwnedShard:
         self.recent_contents = RecentContents()
         self.receipt_positions: Recent[ReceiptKey, int] = Recent(RECEIPTS_MAX)
         """Ledger positions of the events that receipts point to."""
+        self.aliases: Recent[str, RoomAliasRow] = Recent(ALIASES_MAX)
+        """Set lately; without a room ID: deleted."""
         self.resolver_threads = surroundings.resolver_threads
         self.columns_lock = asyncio.Lock()
         """Columns of one room at a time are loaded."""

@@ -26,6 +26,14 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from service_kit.clock import Clock
+from service_kit.rpc.pb.room_directory_pb2 import (
+    AliasAnswer,
+    AliasesOfRoomAnswer,
+    AliasesOfRoomRequest,
+    AliasRequest,
+    StandingAnswer,
+    StandingRequest,
+)
 from service_kit.rpc.pb.room_queries_pb2 import (
     EventRequest,
     ReceiptsChunk,
@@ -109,6 +117,16 @@ GET_RECEIPTS = _room("GetReceipts", "get_receipts", True, ReceiptsRequest, Recei
 GET_ROOMS_OF_USER = _room("GetRoomsOfUser", "get_rooms_of_user", True, RoomsOfUserRequest, RoomsOfUserChunk)._replace(
     shard_of=_room_shard_of_user, is_for_owner=False
 )
+GET_ALIAS = Question(
+    "get_alias",
+    "/homeserver.v1.RoomQueries/GetAlias",
+    False,
+    AliasRequest,
+    AliasAnswer,
+    lambda shards, request: shards.of_alias(request.alias),
+)
+GET_ALIASES_OF_ROOM = _room("GetAliasesOfRoom", "get_aliases_of_room", False, AliasesOfRoomRequest, AliasesOfRoomAnswer)
+GET_STANDING = _room("GetStanding", "get_standing", False, StandingRequest, StandingAnswer)
 GET_ACCOUNT_DATA = Question(
     "get_account_data",
     "/homeserver.v1.UserQueries/GetAccountData",
@@ -124,6 +142,9 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_EVENT,
     GET_RECEIPTS,
     GET_ROOMS_OF_USER,
+    GET_ALIAS,
+    GET_ALIASES_OF_ROOM,
+    GET_STANDING,
 )
 USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA,)
 

@@ -62,11 +62,13 @@ class Scene:
         """A new user: the last one may have been logged out or deactivated."""
         self.number += 1
         self.client = await self.server.register(f"user{self.number}")
-        room_id = await self.client.create_room(preset="public_chat")
+        alias_name = f"room{self.number}"
+        room_id = await self.client.create_room(preset="public_chat", room_alias_name=alias_name)
         event_id = await self.client.send(room_id, "x")
         self.values = {
             "roomId": room_id,
             "roomIdOrAlias": room_id,
+            "roomAlias": f"%23{alias_name}:example.org",
             "userId": self.client.user_id,
             "eventId": event_id,
             "deviceId": self.client.device_id,

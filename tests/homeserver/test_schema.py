@@ -26,7 +26,7 @@ from service_kit.shards import ShardMap
 from service_kit.store.interface import SchemaMismatch
 from service_kit.store.memory import MemoryStore
 
-FINGERPRINT = "a266b66c087c1e98"
+FINGERPRINT = "09a96cae36169726"
 
 
 def settings(data_dir: Path, **others: Any) -> Settings:

@@ -1,3 +1,4 @@
+from service_kit.rpc.pb import room_directory_pb2 as _room_directory_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -28,7 +29,7 @@ INVITED: HistoryVisibility
 JOINED: HistoryVisibility
 
 class RoomEventFact(_message.Message):
-    __slots__ = ("event_id", "type", "sender", "state_key", "origin_server_ts_ms", "depth", "client_json", "federation_json", "verdict", "history_visibility", "state_version", "replaces_event_id", "membership", "prev_membership", "invite_state_json", "device_id", "client_txn_id", "redacts_event_id", "redacted_client_json", "redacted_federation_json", "room_version", "bucket", "forward_extremity_ids", "timeline_index", "redacts_position", "redacts_bucket", "redacts_current_state", "redacts_history_visibility", "redacts_prev_membership", "rewritten", "state_number", "state_columns", "state_events", "reference_hash", "forward_extremity_hashes", "redacts_state_number", "redacts_reference_hash")
+    __slots__ = ("event_id", "type", "sender", "state_key", "origin_server_ts_ms", "depth", "client_json", "federation_json", "verdict", "history_visibility", "state_version", "replaces_event_id", "membership", "prev_membership", "invite_state_json", "device_id", "client_txn_id", "redacts_event_id", "redacted_client_json", "redacted_federation_json", "room_version", "bucket", "forward_extremity_ids", "timeline_index", "redacts_position", "redacts_bucket", "redacts_current_state", "redacts_history_visibility", "redacts_prev_membership", "rewritten", "state_number", "state_columns", "state_events", "reference_hash", "forward_extremity_hashes", "redacts_state_number", "redacts_reference_hash", "guest")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     SENDER_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +67,7 @@ class RoomEventFact(_message.Message):
     FORWARD_EXTREMITY_HASHES_FIELD_NUMBER: _ClassVar[int]
     REDACTS_STATE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     REDACTS_REFERENCE_HASH_FIELD_NUMBER: _ClassVar[int]
+    GUEST_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     type: str
     sender: str
@@ -103,7 +105,8 @@ class RoomEventFact(_message.Message):
     forward_extremity_hashes: _containers.RepeatedScalarFieldContainer[bytes]
     redacts_state_number: int
     redacts_reference_hash: bytes
-    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., sender: _Optional[str] = ..., state_key: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., depth: _Optional[int] = ..., client_json: _Optional[bytes] = ..., federation_json: _Optional[bytes] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., state_version: _Optional[int] = ..., replaces_event_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., invite_state_json: _Optional[bytes] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., redacts_event_id: _Optional[str] = ..., redacted_client_json: _Optional[bytes] = ..., redacted_federation_json: _Optional[bytes] = ..., room_version: _Optional[str] = ..., bucket: _Optional[int] = ..., forward_extremity_ids: _Optional[_Iterable[str]] = ..., timeline_index: _Optional[int] = ..., redacts_position: _Optional[int] = ..., redacts_bucket: _Optional[int] = ..., redacts_current_state: _Optional[bool] = ..., redacts_history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., redacts_prev_membership: _Optional[str] = ..., rewritten: _Optional[_Union[RewrittenEvent, _Mapping]] = ..., state_number: _Optional[int] = ..., state_columns: _Optional[bytes] = ..., state_events: _Optional[int] = ..., reference_hash: _Optional[bytes] = ..., forward_extremity_hashes: _Optional[_Iterable[bytes]] = ..., redacts_state_number: _Optional[int] = ..., redacts_reference_hash: _Optional[bytes] = ...) -> None: ...
+    guest: bool
+    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., sender: _Optional[str] = ..., state_key: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., depth: _Optional[int] = ..., client_json: _Optional[bytes] = ..., federation_json: _Optional[bytes] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., state_version: _Optional[int] = ..., replaces_event_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., invite_state_json: _Optional[bytes] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., redacts_event_id: _Optional[str] = ..., redacted_client_json: _Optional[bytes] = ..., redacted_federation_json: _Optional[bytes] = ..., room_version: _Optional[str] = ..., bucket: _Optional[int] = ..., forward_extremity_ids: _Optional[_Iterable[str]] = ..., timeline_index: _Optional[int] = ..., redacts_position: _Optional[int] = ..., redacts_bucket: _Optional[int] = ..., redacts_current_state: _Optional[bool] = ..., redacts_history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., redacts_prev_membership: _Optional[str] = ..., rewritten: _Optional[_Union[RewrittenEvent, _Mapping]] = ..., state_number: _Optional[int] = ..., state_columns: _Optional[bytes] = ..., state_events: _Optional[int] = ..., reference_hash: _Optional[bytes] = ..., forward_extremity_hashes: _Optional[_Iterable[bytes]] = ..., redacts_state_number: _Optional[int] = ..., redacts_reference_hash: _Optional[bytes] = ..., guest: _Optional[bool] = ...) -> None: ...
 
 class RewrittenEvent(_message.Message):
     __slots__ = ("event_id", "position", "bucket", "client_json", "federation_json", "history_visibility", "prev_membership", "device_id", "client_txn_id", "is_current_state", "state_number", "reference_hash")
@@ -248,7 +251,7 @@ class FilterFact(_message.Message):
     def __init__(self, filter_id: _Optional[str] = ..., filter_json: _Optional[bytes] = ...) -> None: ...
 
 class Fact(_message.Message):
-    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter")
+    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "alias", "published_room", "upgrade")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
@@ -265,6 +268,9 @@ class Fact(_message.Message):
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_DATA_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_ROOM_FIELD_NUMBER: _ClassVar[int]
+    UPGRADE_FIELD_NUMBER: _ClassVar[int]
     room_id: str
     user_id: str
     command_id: bytes
@@ -281,7 +287,10 @@ class Fact(_message.Message):
     profile: ProfileFact
     account_data: AccountDataFact
     filter: FilterFact
-    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ...) -> None: ...
+    alias: _room_directory_pb2.AliasFact
+    published_room: _room_directory_pb2.PublishedRoomFact
+    upgrade: _room_directory_pb2.UpgradeFact
+    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ...) -> None: ...
 
 class FactDelivery(_message.Message):
     __slots__ = ("shard", "epoch", "after_position", "head_position", "facts")

@@ -1,3 +1,4 @@
+from service_kit.rpc.pb import room_directory_pb2 as _room_directory_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -8,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateRoom(_message.Message):
-    __slots__ = ("creator", "room_version", "origin_server_ts_ms", "request_json", "member_content_json", "invitee_content_json")
+    __slots__ = ("creator", "room_version", "origin_server_ts_ms", "request_json", "member_content_json", "invitee_content_json", "alias")
     class InviteeContentJsonEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -22,13 +23,15 @@ class CreateRoom(_message.Message):
     REQUEST_JSON_FIELD_NUMBER: _ClassVar[int]
     MEMBER_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
     INVITEE_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
     creator: str
     room_version: str
     origin_server_ts_ms: int
     request_json: bytes
     member_content_json: bytes
     invitee_content_json: _containers.ScalarMap[str, bytes]
-    def __init__(self, creator: _Optional[str] = ..., room_version: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., request_json: _Optional[bytes] = ..., member_content_json: _Optional[bytes] = ..., invitee_content_json: _Optional[_Mapping[str, bytes]] = ...) -> None: ...
+    alias: str
+    def __init__(self, creator: _Optional[str] = ..., room_version: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., request_json: _Optional[bytes] = ..., member_content_json: _Optional[bytes] = ..., invitee_content_json: _Optional[_Mapping[str, bytes]] = ..., alias: _Optional[str] = ...) -> None: ...
 
 class SendEvent(_message.Message):
     __slots__ = ("sender", "device_id", "client_txn_id", "event_type", "state_key", "content_json", "redacts", "guest")
@@ -119,25 +122,45 @@ class ForgetRoom(_message.Message):
     def __init__(self, user_id: _Optional[str] = ...) -> None: ...
 
 class RoomCommand(_message.Message):
-    __slots__ = ("create_room", "send_event", "change_membership", "set_receipt", "set_typing", "forget_room")
+    __slots__ = ("create_room", "send_event", "change_membership", "set_receipt", "set_typing", "forget_room", "set_alias", "delete_alias", "set_visibility", "begin_upgrade", "create_successor", "complete_upgrade", "settle", "remove_guests")
     CREATE_ROOM_FIELD_NUMBER: _ClassVar[int]
     SEND_EVENT_FIELD_NUMBER: _ClassVar[int]
     CHANGE_MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
     SET_RECEIPT_FIELD_NUMBER: _ClassVar[int]
     SET_TYPING_FIELD_NUMBER: _ClassVar[int]
     FORGET_ROOM_FIELD_NUMBER: _ClassVar[int]
+    SET_ALIAS_FIELD_NUMBER: _ClassVar[int]
+    DELETE_ALIAS_FIELD_NUMBER: _ClassVar[int]
+    SET_VISIBILITY_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_UPGRADE_FIELD_NUMBER: _ClassVar[int]
+    CREATE_SUCCESSOR_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_UPGRADE_FIELD_NUMBER: _ClassVar[int]
+    SETTLE_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_GUESTS_FIELD_NUMBER: _ClassVar[int]
     create_room: CreateRoom
     send_event: SendEvent
     change_membership: ChangeMembership
     set_receipt: SetReceipt
     set_typing: SetTyping
     forget_room: ForgetRoom
-    def __init__(self, create_room: _Optional[_Union[CreateRoom, _Mapping]] = ..., send_event: _Optional[_Union[SendEvent, _Mapping]] = ..., change_membership: _Optional[_Union[ChangeMembership, _Mapping]] = ..., set_receipt: _Optional[_Union[SetReceipt, _Mapping]] = ..., set_typing: _Optional[_Union[SetTyping, _Mapping]] = ..., forget_room: _Optional[_Union[ForgetRoom, _Mapping]] = ...) -> None: ...
+    set_alias: _room_directory_pb2.SetAlias
+    delete_alias: _room_directory_pb2.DeleteAlias
+    set_visibility: _room_directory_pb2.SetVisibility
+    begin_upgrade: _room_directory_pb2.BeginUpgrade
+    create_successor: _room_directory_pb2.CreateSuccessor
+    complete_upgrade: _room_directory_pb2.CompleteUpgrade
+    settle: _room_directory_pb2.Settle
+    remove_guests: _room_directory_pb2.RemoveGuests
+    def __init__(self, create_room: _Optional[_Union[CreateRoom, _Mapping]] = ..., send_event: _Optional[_Union[SendEvent, _Mapping]] = ..., change_membership: _Optional[_Union[ChangeMembership, _Mapping]] = ..., set_receipt: _Optional[_Union[SetReceipt, _Mapping]] = ..., set_typing: _Optional[_Union[SetTyping, _Mapping]] = ..., forget_room: _Optional[_Union[ForgetRoom, _Mapping]] = ..., set_alias: _Optional[_Union[_room_directory_pb2.SetAlias, _Mapping]] = ..., delete_alias: _Optional[_Union[_room_directory_pb2.DeleteAlias, _Mapping]] = ..., set_visibility: _Optional[_Union[_room_directory_pb2.SetVisibility, _Mapping]] = ..., begin_upgrade: _Optional[_Union[_room_directory_pb2.BeginUpgrade, _Mapping]] = ..., create_successor: _Optional[_Union[_room_directory_pb2.CreateSuccessor, _Mapping]] = ..., complete_upgrade: _Optional[_Union[_room_directory_pb2.CompleteUpgrade, _Mapping]] = ..., settle: _Optional[_Union[_room_directory_pb2.Settle, _Mapping]] = ..., remove_guests: _Optional[_Union[_room_directory_pb2.RemoveGuests, _Mapping]] = ...) -> None: ...
 
 class RoomReply(_message.Message):
-    __slots__ = ("event_id", "room_id")
+    __slots__ = ("event_id", "room_id", "more", "upgrade")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    UPGRADE_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     room_id: str
-    def __init__(self, event_id: _Optional[str] = ..., room_id: _Optional[str] = ...) -> None: ...
+    more: bool
+    upgrade: _room_directory_pb2.UpgradeFact
+    def __init__(self, event_id: _Optional[str] = ..., room_id: _Optional[str] = ..., more: _Optional[bool] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ...) -> None: ...

@@ -23,45 +23,46 @@ _sym_db = _symbol_database.Default()
 
 
 from service_kit.rpc.pb import facts_pb2 as service__kit_dot_rpc_dot_pb_dot_facts__pb2
+from service_kit.rpc.pb import room_directory_pb2 as service__kit_dot_rpc_dot_pb_dot_room__directory__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%service_kit/rpc/pb/room_queries.proto\x12\rhomeserver.v1\x1a\x1eservice_kit/rpc/pb/facts.proto\">\n\x08StateKey\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x16\n\tstate_key\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x0c\n\n_state_key\"\xc5\x01\n\x0cStateRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12%\n\x04keys\x18\x03 \x03(\x0b\x32\x17.homeserver.v1.StateKey\x12\x11\n\tnot_types\x18\x04 \x03(\t\x12\x13\n\x0b\x61t_position\x18\x05 \x01(\x03\x12\x16\n\x0e\x61\x66ter_position\x18\x06 \x01(\x03\x12\x13\n\x0bmembers_max\x18\x07 \x01(\x05\x12\x14\n\x0cwith_summary\x18\x08 \x01(\x08\"x\n\x0bRoomSummary\x12\x16\n\x0ejoined_members\x18\x01 \x01(\x03\x12\x17\n\x0finvited_members\x18\x02 \x01(\x03\x12\x15\n\rhero_user_ids\x18\x03 \x03(\t\x12\x0f\n\x07members\x18\x04 \x01(\x03\x12\x10\n\x08position\x18\x05 \x01(\x03\"z\n\nStateEntry\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x11\n\tstate_key\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x12\n\nmembership\x18\x04 \x01(\t\x12\x10\n\x08position\x18\x05 \x01(\x03\x12\x13\n\x0b\x63lient_json\x18\x06 \x01(\x0c\"\x8d\x01\n\nStateChunk\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.homeserver.v1.StateEntry\x12\x14\n\x0croom_version\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\x12+\n\x07summary\x18\x04 \x01(\x0b\x32\x1a.homeserver.v1.RoomSummary\"\x99\x01\n\x0fTimelineRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\x11\n\tbackwards\x18\x03 \x01(\x08\x12\x15\n\rfrom_position\x18\x04 \x01(\x03\x12\x13\n\x0bto_position\x18\x05 \x01(\x03\x12\r\n\x05limit\x18\x06 \x01(\x05\x12\x13\n\x0b\x66ilter_json\x18\x07 \x01(\x0c\"\x85\x03\n\rTimelineEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0e\n\x06sender\x18\x04 \x01(\t\x12\x16\n\tstate_key\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x1b\n\x13origin_server_ts_ms\x18\x06 \x01(\x03\x12<\n\x12history_visibility\x18\x07 \x01(\x0e\x32 .homeserver.v1.HistoryVisibility\x12\x19\n\x11replaces_event_id\x18\x08 \x01(\t\x12\x12\n\nmembership\x18\t \x01(\t\x12\x17\n\x0fprev_membership\x18\n \x01(\t\x12\x11\n\tdevice_id\x18\x0b \x01(\t\x12\x15\n\rclient_txn_id\x18\x0c \x01(\t\x12\x13\n\x0b\x63lient_json\x18\r \x01(\x0c\x12\x0f\n\x07room_id\x18\x0e \x01(\t\x12\x19\n\x11viewer_membership\x18\x0f \x01(\tB\x0c\n\n_state_key\"u\n\rTimelineChunk\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.homeserver.v1.TimelineEntry\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x15\n\rnext_position\x18\x03 \x01(\x03\x12\x10\n\x08position\x18\x04 \x01(\x03\"E\n\x0c\x45ventRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x12\n\nas_user_id\x18\x03 \x01(\t\"\"\n\x0fReceiptsRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\"\x82\x01\n\rReceiptsChunk\x12-\n\x08receipts\x18\x01 \x03(\x0b\x32\x1b.homeserver.v1.ReceiptEntry\x12)\n\x06typing\x18\x02 \x03(\x0b\x32\x19.homeserver.v1.TypingFact\x12\x17\n\x0ftyping_position\x18\x03 \x01(\x03\"M\n\x0cReceiptEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12+\n\x07receipt\x18\x02 \x01(\x0b\x32\x1a.homeserver.v1.ReceiptFact\"%\n\x12RoomsOfUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xac\x01\n\nRoomOfUser\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nmembership\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x03\x12\x19\n\x11invite_state_json\x18\x05 \x01(\x0c\x12\x0e\n\x06sender\x18\x06 \x01(\t\x12\x11\n\tforgotten\x18\x07 \x01(\x08\x12\x17\n\x0fprev_membership\x18\x08 \x01(\t\"<\n\x10RoomsOfUserChunk\x12(\n\x05rooms\x18\x01 \x03(\x0b\x32\x19.homeserver.v1.RoomOfUser2\x90\x03\n\x0bRoomQueries\x12\x44\n\x08GetState\x12\x1b.homeserver.v1.StateRequest\x1a\x19.homeserver.v1.StateChunk0\x01\x12M\n\x0bGetTimeline\x12\x1e.homeserver.v1.TimelineRequest\x1a\x1c.homeserver.v1.TimelineChunk0\x01\x12\x45\n\x08GetEvent\x12\x1b.homeserver.v1.EventRequest\x1a\x1c.homeserver.v1.TimelineEntry\x12M\n\x0bGetReceipts\x12\x1e.homeserver.v1.ReceiptsRequest\x1a\x1c.homeserver.v1.ReceiptsChunk0\x01\x12V\n\x0eGetRoomsOfUser\x12!.homeserver.v1.RoomsOfUserRequest\x1a\x1f.homeserver.v1.RoomsOfUserChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%service_kit/rpc/pb/room_queries.proto\x12\rhomeserver.v1\x1a\x1eservice_kit/rpc/pb/facts.proto\x1a\'service_kit/rpc/pb/room_directory.proto\">\n\x08StateKey\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x16\n\tstate_key\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x0c\n\n_state_key\"\xc5\x01\n\x0cStateRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12%\n\x04keys\x18\x03 \x03(\x0b\x32\x17.homeserver.v1.StateKey\x12\x11\n\tnot_types\x18\x04 \x03(\t\x12\x13\n\x0b\x61t_position\x18\x05 \x01(\x03\x12\x16\n\x0e\x61\x66ter_position\x18\x06 \x01(\x03\x12\x13\n\x0bmembers_max\x18\x07 \x01(\x05\x12\x14\n\x0cwith_summary\x18\x08 \x01(\x08\"x\n\x0bRoomSummary\x12\x16\n\x0ejoined_members\x18\x01 \x01(\x03\x12\x17\n\x0finvited_members\x18\x02 \x01(\x03\x12\x15\n\rhero_user_ids\x18\x03 \x03(\t\x12\x0f\n\x07members\x18\x04 \x01(\x03\x12\x10\n\x08position\x18\x05 \x01(\x03\"z\n\nStateEntry\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x11\n\tstate_key\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x12\n\nmembership\x18\x04 \x01(\t\x12\x10\n\x08position\x18\x05 \x01(\x03\x12\x13\n\x0b\x63lient_json\x18\x06 \x01(\x0c\"\x8d\x01\n\nStateChunk\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.homeserver.v1.StateEntry\x12\x14\n\x0croom_version\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\x12+\n\x07summary\x18\x04 \x01(\x0b\x32\x1a.homeserver.v1.RoomSummary\"\x99\x01\n\x0fTimelineRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\x11\n\tbackwards\x18\x03 \x01(\x08\x12\x15\n\rfrom_position\x18\x04 \x01(\x03\x12\x13\n\x0bto_position\x18\x05 \x01(\x03\x12\r\n\x05limit\x18\x06 \x01(\x05\x12\x13\n\x0b\x66ilter_json\x18\x07 \x01(\x0c\"\x85\x03\n\rTimelineEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0e\n\x06sender\x18\x04 \x01(\t\x12\x16\n\tstate_key\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x1b\n\x13origin_server_ts_ms\x18\x06 \x01(\x03\x12<\n\x12history_visibility\x18\x07 \x01(\x0e\x32 .homeserver.v1.HistoryVisibility\x12\x19\n\x11replaces_event_id\x18\x08 \x01(\t\x12\x12\n\nmembership\x18\t \x01(\t\x12\x17\n\x0fprev_membership\x18\n \x01(\t\x12\x11\n\tdevice_id\x18\x0b \x01(\t\x12\x15\n\rclient_txn_id\x18\x0c \x01(\t\x12\x13\n\x0b\x63lient_json\x18\r \x01(\x0c\x12\x0f\n\x07room_id\x18\x0e \x01(\t\x12\x19\n\x11viewer_membership\x18\x0f \x01(\tB\x0c\n\n_state_key\"u\n\rTimelineChunk\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.homeserver.v1.TimelineEntry\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x15\n\rnext_position\x18\x03 \x01(\x03\x12\x10\n\x08position\x18\x04 \x01(\x03\"E\n\x0c\x45ventRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x12\n\nas_user_id\x18\x03 \x01(\t\"\"\n\x0fReceiptsRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\"\x82\x01\n\rReceiptsChunk\x12-\n\x08receipts\x18\x01 \x03(\x0b\x32\x1b.homeserver.v1.ReceiptEntry\x12)\n\x06typing\x18\x02 \x03(\x0b\x32\x19.homeserver.v1.TypingFact\x12\x17\n\x0ftyping_position\x18\x03 \x01(\x03\"M\n\x0cReceiptEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12+\n\x07receipt\x18\x02 \x01(\x0b\x32\x1a.homeserver.v1.ReceiptFact\"%\n\x12RoomsOfUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xac\x01\n\nRoomOfUser\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nmembership\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x03\x12\x19\n\x11invite_state_json\x18\x05 \x01(\x0c\x12\x0e\n\x06sender\x18\x06 \x01(\t\x12\x11\n\tforgotten\x18\x07 \x01(\x08\x12\x17\n\x0fprev_membership\x18\x08 \x01(\t\"<\n\x10RoomsOfUserChunk\x12(\n\x05rooms\x18\x01 \x03(\x0b\x32\x19.homeserver.v1.RoomOfUser2\x85\x07\n\x0bRoomQueries\x12\x44\n\x08GetState\x12\x1b.homeserver.v1.StateRequest\x1a\x19.homeserver.v1.StateChunk0\x01\x12M\n\x0bGetTimeline\x12\x1e.homeserver.v1.TimelineRequest\x1a\x1c.homeserver.v1.TimelineChunk0\x01\x12\x45\n\x08GetEvent\x12\x1b.homeserver.v1.EventRequest\x1a\x1c.homeserver.v1.TimelineEntry\x12M\n\x0bGetReceipts\x12\x1e.homeserver.v1.ReceiptsRequest\x1a\x1c.homeserver.v1.ReceiptsChunk0\x01\x12V\n\x0eGetRoomsOfUser\x12!.homeserver.v1.RoomsOfUserRequest\x1a\x1f.homeserver.v1.RoomsOfUserChunk0\x01\x12\x43\n\x08GetAlias\x12\x1b.homeserver.v1.AliasRequest\x1a\x1a.homeserver.v1.AliasAnswer\x12[\n\x10GetAliasesOfRoom\x12#.homeserver.v1.AliasesOfRoomRequest\x1a\".homeserver.v1.AliasesOfRoomAnswer\x12R\n\rGetVisibility\x12 .homeserver.v1.VisibilityRequest\x1a\x1f.homeserver.v1.VisibilityAnswer\x12^\n\x11GetPublishedRooms\x12$.homeserver.v1.PublishedRoomsRequest\x1a#.homeserver.v1.PublishedRoomsAnswer\x12L\n\x0bGetStanding\x12\x1e.homeserver.v1.StandingRequest\x1a\x1d.homeserver.v1.StandingAnswer\x12O\n\x0cGetSummaries\x12\x1f.homeserver.v1.SummariesRequest\x1a\x1c.homeserver.v1.SummaryAnswer0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'service_kit.rpc.pb.room_queries_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATEKEY']._serialized_start=88
-  _globals['_STATEKEY']._serialized_end=150
-  _globals['_STATEREQUEST']._serialized_start=153
-  _globals['_STATEREQUEST']._serialized_end=350
-  _globals['_ROOMSUMMARY']._serialized_start=352
-  _globals['_ROOMSUMMARY']._serialized_end=472
-  _globals['_STATEENTRY']._serialized_start=474
-  _globals['_STATEENTRY']._serialized_end=596
-  _globals['_STATECHUNK']._serialized_start=599
-  _globals['_STATECHUNK']._serialized_end=740
-  _globals['_TIMELINEREQUEST']._serialized_start=743
-  _globals['_TIMELINEREQUEST']._serialized_end=896
-  _globals['_TIMELINEENTRY']._serialized_start=899
-  _globals['_TIMELINEENTRY']._serialized_end=1288
-  _globals['_TIMELINECHUNK']._serialized_start=1290
-  _globals['_TIMELINECHUNK']._serialized_end=1407
-  _globals['_EVENTREQUEST']._serialized_start=1409
-  _globals['_EVENTREQUEST']._serialized_end=1478
-  _globals['_RECEIPTSREQUEST']._serialized_start=1480
-  _globals['_RECEIPTSREQUEST']._serialized_end=1514
-  _globals['_RECEIPTSCHUNK']._serialized_start=1517
-  _globals['_RECEIPTSCHUNK']._serialized_end=1647
-  _globals['_RECEIPTENTRY']._serialized_start=1649
-  _globals['_RECEIPTENTRY']._serialized_end=1726
-  _globals['_ROOMSOFUSERREQUEST']._serialized_start=1728
-  _globals['_ROOMSOFUSERREQUEST']._serialized_end=1765
-  _globals['_ROOMOFUSER']._serialized_start=1768
-  _globals['_ROOMOFUSER']._serialized_end=1940
-  _globals['_ROOMSOFUSERCHUNK']._serialized_start=1942
-  _globals['_ROOMSOFUSERCHUNK']._serialized_end=2002
-  _globals['_ROOMQUERIES']._serialized_start=2005
-  _globals['_ROOMQUERIES']._serialized_end=2405
+  _globals['_STATEKEY']._serialized_start=129
+  _globals['_STATEKEY']._serialized_end=191
+  _globals['_STATEREQUEST']._serialized_start=194
+  _globals['_STATEREQUEST']._serialized_end=391
+  _globals['_ROOMSUMMARY']._serialized_start=393
+  _globals['_ROOMSUMMARY']._serialized_end=513
+  _globals['_STATEENTRY']._serialized_start=515
+  _globals['_STATEENTRY']._serialized_end=637
+  _globals['_STATECHUNK']._serialized_start=640
+  _globals['_STATECHUNK']._serialized_end=781
+  _globals['_TIMELINEREQUEST']._serialized_start=784
+  _globals['_TIMELINEREQUEST']._serialized_end=937
+  _globals['_TIMELINEENTRY']._serialized_start=940
+  _globals['_TIMELINEENTRY']._serialized_end=1329
+  _globals['_TIMELINECHUNK']._serialized_start=1331
+  _globals['_TIMELINECHUNK']._serialized_end=1448
+  _globals['_EVENTREQUEST']._serialized_start=1450
+  _globals['_EVENTREQUEST']._serialized_end=1519
+  _globals['_RECEIPTSREQUEST']._serialized_start=1521
+  _globals['_RECEIPTSREQUEST']._serialized_end=1555
+  _globals['_RECEIPTSCHUNK']._serialized_start=1558
+  _globals['_RECEIPTSCHUNK']._serialized_end=1688
+  _globals['_RECEIPTENTRY']._serialized_start=1690
+  _globals['_RECEIPTENTRY']._serialized_end=1767
+  _globals['_ROOMSOFUSERREQUEST']._serialized_start=1769
+  _globals['_ROOMSOFUSERREQUEST']._serialized_end=1806
+  _globals['_ROOMOFUSER']._serialized_start=1809
+  _globals['_ROOMOFUSER']._serialized_end=1981
+  _globals['_ROOMSOFUSERCHUNK']._serialized_start=1983
+  _globals['_ROOMSOFUSERCHUNK']._serialized_end=2043
+  _globals['_ROOMQUERIES']._serialized_start=2046
+  _globals['_ROOMQUERIES']._serialized_end=2947
 # @@protoc_insertion_point(module_scope)

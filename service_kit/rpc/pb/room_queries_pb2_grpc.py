@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from service_kit.rpc.pb import room_directory_pb2 as service__kit_dot_rpc_dot_pb_dot_room__directory__pb2
 from service_kit.rpc.pb import room_queries_pb2 as service__kit_dot_rpc_dot_pb_dot_room__queries__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -59,6 +60,36 @@ class RoomQueriesStub:
                 request_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserRequest.SerializeToString,
                 response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserChunk.FromString,
                 _registered_method=True)
+        self.GetAlias = channel.unary_unary(
+                '/homeserver.v1.RoomQueries/GetAlias',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasAnswer.FromString,
+                _registered_method=True)
+        self.GetAliasesOfRoom = channel.unary_unary(
+                '/homeserver.v1.RoomQueries/GetAliasesOfRoom',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasesOfRoomRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasesOfRoomAnswer.FromString,
+                _registered_method=True)
+        self.GetVisibility = channel.unary_unary(
+                '/homeserver.v1.RoomQueries/GetVisibility',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.VisibilityRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.VisibilityAnswer.FromString,
+                _registered_method=True)
+        self.GetPublishedRooms = channel.unary_unary(
+                '/homeserver.v1.RoomQueries/GetPublishedRooms',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.PublishedRoomsRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.PublishedRoomsAnswer.FromString,
+                _registered_method=True)
+        self.GetStanding = channel.unary_unary(
+                '/homeserver.v1.RoomQueries/GetStanding',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.StandingRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.StandingAnswer.FromString,
+                _registered_method=True)
+        self.GetSummaries = channel.unary_stream(
+                '/homeserver.v1.RoomQueries/GetSummaries',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummariesRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummaryAnswer.FromString,
+                _registered_method=True)
 
 
 class RoomQueriesServicer:
@@ -99,6 +130,48 @@ class RoomQueriesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAlias(self, request, context):
+        """Where an alias points to, of the owner of the alias's shard. NOT_FOUND also while its room is being made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAliasesOfRoom(self, request, context):
+        """The aliases of a room on this server. PERMISSION_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVisibility(self, request, context):
+        """Whether a room is in a directory. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPublishedRooms(self, request, context):
+        """A page of a directory, of the shards of one worker.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStanding(self, request, context):
+        """What a user is and may do in a room. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSummaries(self, request, context):
+        """What rooms look like from outside, those of one worker.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RoomQueriesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +199,36 @@ def add_RoomQueriesServicer_to_server(servicer, server):
                     servicer.GetRoomsOfUser,
                     request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserRequest.FromString,
                     response_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserChunk.SerializeToString,
+            ),
+            'GetAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAlias,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasAnswer.SerializeToString,
+            ),
+            'GetAliasesOfRoom': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAliasesOfRoom,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasesOfRoomRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasesOfRoomAnswer.SerializeToString,
+            ),
+            'GetVisibility': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVisibility,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.VisibilityRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.VisibilityAnswer.SerializeToString,
+            ),
+            'GetPublishedRooms': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPublishedRooms,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.PublishedRoomsRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.PublishedRoomsAnswer.SerializeToString,
+            ),
+            'GetStanding': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStanding,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.StandingRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.StandingAnswer.SerializeToString,
+            ),
+            'GetSummaries': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetSummaries,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummariesRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummaryAnswer.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -263,6 +366,168 @@ class RoomQueries:
             '/homeserver.v1.RoomQueries/GetRoomsOfUser',
             service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserRequest.SerializeToString,
             service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetAlias',
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasAnswer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAliasesOfRoom(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetAliasesOfRoom',
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasesOfRoomRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.AliasesOfRoomAnswer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVisibility(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetVisibility',
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.VisibilityRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.VisibilityAnswer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPublishedRooms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetPublishedRooms',
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.PublishedRoomsRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.PublishedRoomsAnswer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStanding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetStanding',
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.StandingRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.StandingAnswer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSummaries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetSummaries',
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummariesRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummaryAnswer.FromString,
             options,
             channel_credentials,
             insecure,

@@ -15,7 +15,6 @@ from matrix_protocol.errors import (
     InvalidRoomState,
     MatrixError,
     RoomInUse,
-    Unrecognized,
     UnsupportedRoomVersion,
 )
 from roomserver.tables import ROOM_HEADS, ROOMS, ROOMS_BY_USER
@@ -156,8 +155,6 @@ async def test_a_new_room_stands_in_the_tables(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("request_body", "error"),
     [
-        ({"room_alias_name": "pub"}, Unrecognized),
-        ({"invite_3pid": [{"medium": "email"}]}, Unrecognized),
         ({"invite": ["bob"]}, InvalidParam),
         ({"invite": ["@bob:elsewhere.example"]}, Forbidden),
         ({"invite": [ALICE]}, InvalidRoomState),
