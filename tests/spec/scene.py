@@ -31,6 +31,7 @@ class Scene:
         self.path = {
             "roomId": room_id,
             "roomIdOrAlias": room_id,
+            "roomAlias": "#attic:example.org",
             "userId": self.alice.user_id,
             "eventId": await self.alice.send(room_id, "hello"),
             "deviceId": self.alice.device_id,

@@ -43,6 +43,15 @@ async def _filter(scene: Scene) -> None:
     scene.path["filterId"] = answer.json["filter_id"]
 
 
+async def _alias(scene: Scene) -> None:
+    body = {"room_id": scene.room_id}
+    await scene.alice.put(scene.filled("/directory/room/{roomAlias}"), body, expect=200)
+
+
+async def _room(scene: Scene) -> None:
+    scene.body["room_id"] = scene.room_id
+
+
 async def _left(scene: Scene) -> None:
     await scene.alice.post(scene.filled("/rooms/{roomId}/leave"), expect=200)
 
@@ -81,6 +90,10 @@ ROWS: Mapping[str, Row] = {
     "deleteDevice": Row(prepare=_another_device),
     "deleteDevices": Row(prepare=_several_devices),
     "updateDevice": Row({"display_name": "phone"}),
+    # directory
+    "deleteRoomAlias": Row(prepare=_alias),
+    "getRoomIdByAlias": Row(prepare=_alias),
+    "setRoomAlias": Row(prepare=_room),
     # filter
     "defineFilter": Row({"room": {"timeline": {"limit": 10}}}),
     "getFilter": Row(prepare=_filter),
