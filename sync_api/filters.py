@@ -18,11 +18,11 @@ from msgspec import Meta, Struct
 from matrix_protocol.errors import BadJson, InvalidParam, NotFound, NotJson
 from matrix_protocol.type_patterns import TypeMatcher
 from service_kit.http.decoding import check_nesting
+from service_kit.limits import FILTER_BYTES_MAX
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.user_commands_pb2 import GetFilter, UserCommand
 from sync_api.event_fields import EventFields
 
-FILTER_BYTES_MAX = 64 * 1024
 FILTER_LIST_MAX = 1000
 CACHED_FILTER_BYTES_MAX = 4096
 """Longer ones (no usual client has them) are fetched and parsed for each request."""

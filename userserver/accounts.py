@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from matrix_protocol.errors import NotFound, UserInUse
 from service_kit.ledger.domain import Batch
-from service_kit.rpc.pb.facts_pb2 import AccountDataFact, Fact, ProfileFact
+from service_kit.rpc.pb.facts_pb2 import Fact, ProfileFact
 from service_kit.rpc.pb.user_commands_pb2 import (
     CheckPassword,
     CheckUsername,
@@ -20,6 +20,7 @@ from service_kit.rpc.pb.user_commands_pb2 import (
 )
 from service_kit.shards import Shard
 from service_kit.store.interface import SCAN_ROWS_MAX, Range, Store
+from userserver.account_data import AccountData
 from userserver.passwords import Checked, Passwords
 from userserver.sessions import REMOVALS_MAX, new_device_id, remove_devices, start_session
 from userserver.tables import ACCOUNT_DATA, USERS_BY_SHARD, AccountRow, UserByShardRow
@@ -54,8 +55,17 @@ class Deactivation(NamedTuple):
 class Accounts:
     """Everything about an account but its sessions."""
 
-    def __init__(self, shard: Shard, store: Store, unapplied: Unapplied, users: Users, passwords: Passwords) -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        store: Store,
+        unapplied: Unapplied,
+        users: Users,
+        passwords: Passwords,
+        account_data: AccountData,
+    ) -> None:
         self._shard = shard
+        self._account_data = account_data
         self._store = store
         self._unapplied = unapplied
         self._users = users
@@ -147,7 +157,7 @@ class Accounts:
         if user.profile:
             self._users.record(batch, user, Fact(profile=ProfileFact()))
         for room_id, event_type in account_data_keys:
-            self._users.record(batch, user, Fact(account_data=AccountDataFact(room_id=room_id, type=event_type)))
+            self._account_data.erase(batch, user, room_id, event_type)
         return len(account_data_keys) == REMOVALS_MAX
 
     async def prepare_list(self, command: ListUsers) -> list[UserByShardRow]:

@@ -20,8 +20,10 @@ from userserver.devices import Devices
 from userserver.filters import Filters
 from userserver.passwords import Passwords
 from userserver.profiles import Profiles
+from userserver.push_rules import PushRules
 from userserver.sessions import Sessions
 from userserver.tables import writes_for
+from userserver.tags import Tags
 from userserver.unapplied import Unapplied
 from userserver.users import RecentUsers, Users, revoked_by
 
@@ -42,11 +44,13 @@ class UserShardDomain:
         self._shard = shard
         unapplied = Unapplied(progress)
         self._users = Users(store, unapplied, recent)
-        accounts = Accounts(shard, store, unapplied, self._users, passwords)
+        account_data = AccountData(store, unapplied, self._users)
+        accounts = Accounts(shard, store, unapplied, self._users, passwords, account_data)
         sessions = Sessions(self._users, passwords)
         devices = Devices(self._users)
         profiles = Profiles(self._users)
-        account_data = AccountData(store, unapplied)
+        tags = Tags(account_data)
+        push_rules = PushRules(account_data)
         filters = Filters(store, unapplied)
         self._rules: dict[str, Rule] = {
             "register_user": Rule(accounts.prepare_register, accounts.register),
@@ -68,6 +72,8 @@ class UserShardDomain:
             "get_account_data": Rule(account_data.prepare_get, account_data.get),
             "save_filter": Rule(filters.prepare_save, filters.save),
             "get_filter": Rule(filters.prepare_get, filters.get),
+            "change_push_rule": Rule(push_rules.prepare, push_rules.change),
+            "set_tag": Rule(tags.prepare, tags.set),
         }
 
     async def recover(self, position: int) -> None:

@@ -8,14 +8,12 @@ from typing import NamedTuple
 
 from matrix_protocol.errors import LimitExceeded, NotFound
 from service_kit.ledger.domain import Batch
+from service_kit.limits import FILTERS_PER_USER_MAX
 from service_kit.rpc.pb.facts_pb2 import Fact, FilterFact
 from service_kit.rpc.pb.user_commands_pb2 import GetFilter, SaveFilter, UserReply
 from service_kit.store.interface import Store
 from userserver.tables import FILTERS, FilterRow
 from userserver.unapplied import Unapplied
-
-FILTERS_PER_USER_MAX = 200
-"""Clients save a handful, the same ones at each start."""
 
 
 class PreparedFilter(NamedTuple):

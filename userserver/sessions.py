@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from matrix_protocol.errors import Forbidden, UnknownToken, UserDeactivated
 from service_kit.ledger.domain import Batch
+from service_kit.limits import DEVICES_PER_USER_MAX
 from service_kit.rpc.pb.facts_pb2 import DeviceFact, Fact, TokenFact
 from service_kit.rpc.pb.user_commands_pb2 import (
     LoginWithPassword,
@@ -47,9 +48,6 @@ REMOVALS_MAX = 400
 
 LAST_SEEN_GRAIN_MS = 5 * 60 * 1000
 """Only so often is a device's use written down: it may be "a few minutes out of date, for efficiency reasons"."""
-
-DEVICES_PER_USER_MAX = 2000
-"""All of them are held in memory while the user is, and told in one reply. Who has so many forgot to log out."""
 
 
 class LoginAttempt(NamedTuple):

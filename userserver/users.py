@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import orjson
@@ -41,10 +42,16 @@ USERS_IN_MEMORY_MAX = 10_000
 """Kept by a worker beyond those with commands in flight: about 2.2 KiB each with two devices, 22 MiB in all."""
 
 
+class AccountDataSize(NamedTuple):
+    entries: int
+    bytes: int
+    """of their contents"""
+
+
 class User:
     """One user's account, devices and tokens; the profile once somebody asked for it."""
 
-    __slots__ = ("__weakref__", "account", "devices", "profile", "tokens", "user_id")
+    __slots__ = ("__weakref__", "account", "account_data_size", "devices", "profile", "tokens", "user_id")
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
@@ -53,6 +60,8 @@ class User:
         self.tokens: dict[bytes, TokenByUserRow] = {}
         self.profile: dict[str, object] | None = None
         """None = not read yet"""
+        self.account_data_size: AccountDataSize | None = None
+        """None = not added up yet; see `account_data`"""
 
     @property
     def exists(self) -> bool:
@@ -157,8 +166,8 @@ class Users:
                 user.profile = {} if row is None else orjson.loads(row.profile_json)
         return user
 
-    def record(self, batch: Batch, user: User, fact: Fact) -> None:
-        """Add a fact about this user to the batch, and to memory."""
+    def record(self, batch: Batch, user: User, fact: Fact) -> int:
+        """Add a fact about this user to the batch, and to memory; returns its position."""
         fact.user_id = user.user_id
         position = batch.add(fact)
         user.apply(fact)
@@ -168,6 +177,7 @@ class Users:
         if fact.HasField("token") and not fact.token.deleted:
             self._by_token[fact.token.token_sha256] = user
             self._unapplied.note(fact.token.token_sha256, position)
+        return position
 
     def record_account(self, batch: Batch, user: User, account: AccountRow) -> None:
         fact = AccountFact(

@@ -10,12 +10,11 @@ from matrix_protocol.identifiers import exceeds_bytes, is_valid_room_id
 from service_kit.http.authentication import Caller
 from service_kit.http.decoding import RawJsonObject
 from service_kit.http.endpoint import endpoint
+from service_kit.limits import ACCOUNT_DATA_CONTENT_BYTES_MAX, ACCOUNT_DATA_TYPE_BYTES_MAX
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.user_commands_pb2 import GetAccountData, SetAccountData, UserCommand
 
 EMPTY = b"{}"
-CONTENT_BYTES_MAX = 256 * 1024
-TYPE_BYTES_MAX = 255
 
 # "The server MUST reject setting account data for": these have endpoints of their own.
 CONTROLLED_BY_SERVER = frozenset({"m.fully_read", "m.push_rules"})
@@ -29,7 +28,7 @@ async def get_account_data(user_id: str, type: str, caller: Caller, users: Comma
     return await _get(users, caller, user_id, "", type)
 
 
-@endpoint("PUT", _GLOBAL, operation="setAccountData", body_bytes_max=CONTENT_BYTES_MAX)
+@endpoint("PUT", _GLOBAL, operation="setAccountData", body_bytes_max=ACCOUNT_DATA_CONTENT_BYTES_MAX)
 async def set_account_data(user_id: str, type: str, body: RawJsonObject, caller: Caller, users: CommandClient) -> bytes:
     return await _set(users, caller, user_id, "", type, body)
 
@@ -42,7 +41,7 @@ async def get_account_data_per_room(
     return await _get(users, caller, user_id, room_id, type)
 
 
-@endpoint("PUT", _OF_ROOM, operation="setAccountDataPerRoom", body_bytes_max=CONTENT_BYTES_MAX)
+@endpoint("PUT", _OF_ROOM, operation="setAccountDataPerRoom", body_bytes_max=ACCOUNT_DATA_CONTENT_BYTES_MAX)
 async def set_account_data_per_room(
     user_id: str, room_id: str, type: str, body: RawJsonObject, caller: Caller, users: CommandClient
 ) -> bytes:
@@ -70,8 +69,8 @@ async def _set(
 def _check(caller: Caller, user_id: str, event_type: str) -> None:
     if user_id != caller.user_id:
         raise Forbidden("Account data of others is not yours to see or set")
-    if exceeds_bytes(event_type, TYPE_BYTES_MAX):
-        raise InvalidParam(f"A type of account data may have {TYPE_BYTES_MAX} bytes")
+    if exceeds_bytes(event_type, ACCOUNT_DATA_TYPE_BYTES_MAX):
+        raise InvalidParam(f"A type of account data may have {ACCOUNT_DATA_TYPE_BYTES_MAX} bytes")
 
 
 def _check_room_id(room_id: str) -> None:

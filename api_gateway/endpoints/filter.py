@@ -14,10 +14,9 @@ from matrix_protocol.errors import Forbidden
 from service_kit.http.authentication import Caller
 from service_kit.http.endpoint import endpoint
 from service_kit.http.request import Request
+from service_kit.limits import FILTER_BYTES_MAX
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.user_commands_pb2 import GetFilter, SaveFilter, UserCommand
-
-FILTER_BYTES_MAX = 64 * 1024
 
 UserIds = list[Annotated[str, Meta(pattern="^@")]]
 RoomIds = list[Annotated[str, Meta(pattern="^!")]]

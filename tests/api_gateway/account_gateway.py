@@ -43,6 +43,7 @@ MODULES = (
     "pushrules",
     "refresh",
     "registration",
+    "tags",
     "versions",
     "wellknown",
     "whoami",

@@ -70,6 +70,10 @@ async def _displayname(scene: Scene) -> None:
     await scene.alice.put(scene.filled("/profile/{userId}/displayname"), {"displayname": "Alice"}, expect=200)
 
 
+async def _push_rule(scene: Scene) -> None:
+    await scene.alice.put(scene.filled("/pushrules/global/{kind}/{ruleId}"), {"actions": ["notify"]}, expect=200)
+
+
 WITH_TOKENS = {"registration": RegistrationSettings(mode="token", tokens=[SecretStr("sesame")])}
 LOGIN = {
     "type": "m.login.password",
@@ -117,6 +121,11 @@ ROWS: Mapping[str, Row] = {
     "getProfileField": Row(prepare=_displayname),
     "getUserProfile": Row(prepare=_displayname),
     "setProfileField": Row({"displayname": "Alice"}),
+    # pushrules
+    "deletePushRule": Row(path={"ruleId": "mine"}, prepare=_push_rule),
+    "setPushRule": Row({"actions": ["notify"]}, path={"ruleId": "mine"}),
+    "setPushRuleActions": Row({"actions": []}),
+    "setPushRuleEnabled": Row({"enabled": True}),
     # read_markers
     "setReadMarker": Row(prepare=_an_event),
     # refresh

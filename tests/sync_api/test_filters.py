@@ -8,8 +8,9 @@ import orjson
 import pytest
 
 from matrix_protocol.errors import BadJson, MatrixError, NotJson
+from service_kit.limits import FILTER_BYTES_MAX
 from sync_api.entries import TimelineEvent
-from sync_api.filters import FILTER_BYTES_MAX, FILTER_LIST_MAX, EventFilter, SyncFilter, parse_filter
+from sync_api.filters import FILTER_LIST_MAX, EventFilter, SyncFilter, parse_filter
 
 
 def filter_of(**room: Any) -> SyncFilter:

@@ -303,3 +303,19 @@ async def test_who_stopped_typing_is_told_by_a_worker_that_comes_later() -> None
         events = answer.json["rooms"]["join"][room_id]["ephemeral"]["events"]
         assert events == [{"type": "m.typing", "content": {"user_ids": []}}]
         await later.stop()
+
+
+async def test_tags_and_push_rules_come_as_account_data() -> None:
+    async with running_server() as server:
+        alice = await server.register("alice")
+        room_id = await alice.create_room()
+        since = (await sync(alice))["next_batch"]
+        await alice.put(f"/user/{alice.user_id}/rooms/{quote(room_id)}/tags/m.favourite", {"order": 0.5}, expect=200)
+        await alice.put("/pushrules/global/content/cake", {"actions": ["notify"], "pattern": "cake"}, expect=200)
+        answer = await sync(alice, since)
+        (tags,) = answer["rooms"]["join"][room_id]["account_data"]["events"]
+        assert tags == {"type": "m.tag", "content": {"tags": {"m.favourite": {"order": 0.5}}}}
+        (rules,) = answer["account_data"]["events"]
+        assert rules["type"] == "m.push_rules"
+        assert rules["content"]["global"]["content"][0]["rule_id"] == "cake"
+        assert "account_data" not in await sync(alice, answer["next_batch"])

@@ -1,20 +1,28 @@
+import asyncio
+from typing import Any
+
 import orjson
 import pytest
 
-from matrix_protocol.errors import LimitExceeded, NotFound, ProfileTooLarge
-from matrix_protocol.push_rules import default_push_rules
+from matrix_protocol.errors import LimitExceeded, NotFound, ProfileTooLarge, TooLarge
+from matrix_protocol.push_rules import default_push_rules, set_enabled
+from service_kit.limits import FILTERS_PER_USER_MAX, TAGS_PER_ROOM_MAX
 from service_kit.rpc.pb.user_commands_pb2 import (
+    ChangePushRule,
+    DeactivateUser,
     GetAccountData,
     GetFilter,
     GetProfile,
     SaveFilter,
     SetAccountData,
     SetProfileField,
+    SetTag,
     UserReply,
 )
 from service_kit.rpc.pb.user_queries_pb2 import AccountDataEntry, AccountDataRequest
 from tests.userserver.cluster import ALICE, BOB, UserCluster
-from userserver.filters import FILTERS_PER_USER_MAX, filter_id_of
+from userserver import account_data
+from userserver.filters import filter_id_of
 from userserver.queries import CHUNK_BYTES
 
 
@@ -101,10 +109,15 @@ async def test_who_has_changed_no_push_rule_has_the_predefined_ones(cluster: Use
     assert orjson.loads(rules) == default_push_rules(ALICE)
     (entry,) = await _account_data(cluster)
     assert (entry.room_id, entry.type, entry.content_json) == ("", "m.push_rules", rules)
-    changed = SetAccountData(user_id=ALICE, room_id="", type="m.push_rules", content_json=b"{}")
-    await cluster.send(ALICE, set_account_data=changed)
-    assert (await cluster.send(ALICE, get_account_data=request)).json == b"{}"
-    assert [entry.content_json for entry in await _account_data(cluster)] == [b"{}"]
+    change = ChangePushRule(user_id=ALICE, kind="override", rule_id=".m.rule.master", set_enabled=True)
+    await cluster.send(ALICE, change_push_rule=change)
+    changed = (await cluster.send(ALICE, get_account_data=request)).json
+    assert orjson.loads(changed) == set_enabled(default_push_rules(ALICE), "override", ".m.rule.master", True)
+    assert [entry.content_json for entry in await _account_data(cluster)] == [changed]
+    shorter = SetAccountData(user_id=ALICE, room_id="", type="m.push_rules", content_json=b"{}")
+    await cluster.send(ALICE, set_account_data=shorter)  # as an older version of the specification has left it
+    assert (await cluster.send(ALICE, get_account_data=request)).json == rules
+    assert [entry.content_json for entry in await _account_data(cluster)] == [rules]
 
 
 async def test_the_same_filter_has_the_same_id(cluster: UserCluster) -> None:
@@ -128,3 +141,71 @@ async def test_a_user_cannot_fill_the_store_with_filters(cluster: UserCluster) -
         await cluster.send(ALICE, save_filter=SaveFilter(user_id=ALICE, filter_json=b"{}"))
     known = SaveFilter(user_id=ALICE, filter_json=b'{"n":7}')
     assert (await cluster.send(ALICE, save_filter=known)).filter_id == filter_id_of(b'{"n":7}')
+
+
+async def _tag(cluster: UserCluster, tag: str, content_json: bytes = b"{}", room_id: str = "!room") -> None:
+    await cluster.send(ALICE, set_tag=SetTag(user_id=ALICE, room_id=room_id, tag=tag, content_json=content_json))
+
+
+async def _tags(cluster: UserCluster, room_id: str = "!room") -> Any:
+    request = GetAccountData(user_id=ALICE, room_id=room_id, type="m.tag")
+    return orjson.loads((await cluster.send(ALICE, get_account_data=request)).json)["tags"]
+
+
+async def test_tags_set_at_the_same_time_do_not_undo_each_other(cluster: UserCluster) -> None:
+    await asyncio.gather(*(_tag(cluster, f"u.{number}", b'{"order":0.5}') for number in range(20)))
+    assert await _tags(cluster) == {f"u.{number}": {"order": 0.5} for number in range(20)}
+    await cluster.restart()
+    await asyncio.gather(_tag(cluster, "u.0", b""), _tag(cluster, "u.1"), _tag(cluster, "u.unknown", b""))
+    assert await _tags(cluster) == {"u.1": {}, **{f"u.{number}": {"order": 0.5} for number in range(2, 20)}}
+
+
+async def test_a_room_has_a_bounded_number_of_tags(cluster: UserCluster) -> None:
+    for number in range(TAGS_PER_ROOM_MAX):
+        await _tag(cluster, f"u.{number}")
+    with pytest.raises(TooLarge):
+        await _tag(cluster, "u.more")
+    await _tag(cluster, "u.0", b'{"order":1}')
+    await _tag(cluster, "u.more", room_id="!other")
+
+
+async def test_account_data_of_a_user_is_bounded_in_number(
+    cluster: UserCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_data, "ACCOUNT_DATA_ENTRIES_MAX", 3)
+    for number in range(3):
+        await _set_data(cluster, f"t{number}", b"{}")
+    with pytest.raises(TooLarge):
+        await _set_data(cluster, "t3", b"{}")
+    await cluster.restart()
+    with pytest.raises(TooLarge):
+        await _set_data(cluster, "t3", b"{}")
+    await _set_data(cluster, "t2", b'{"changed":1}')
+    data = SetAccountData(user_id=BOB, type="t", content_json=b"{}")
+    await cluster.send(BOB, set_account_data=data)
+
+
+async def test_account_data_of_a_user_is_bounded_in_bytes(
+    cluster: UserCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_data, "ACCOUNT_DATA_BYTES_MAX", 100)
+    await _set_data(cluster, "a", b'"%b"' % (b"x" * 60))
+    with pytest.raises(TooLarge):
+        await _set_data(cluster, "b", b'"%b"' % (b"x" * 60))
+    await _set_data(cluster, "a", b"{}")
+    await _set_data(cluster, "b", b'"%b"' % (b"x" * 60))
+    monkeypatch.setattr(account_data, "ACCOUNT_DATA_BYTES_MAX", 10)
+    await _set_data(cluster, "b", b'"%b"' % (b"x" * 30))  # still too much, but less
+
+
+async def test_what_was_erased_is_not_brought_back_by_a_later_change(cluster: UserCluster) -> None:
+    await cluster.register()
+    await _tag(cluster, "u.old")
+    await cluster.send(ALICE, deactivate_user=DeactivateUser(user_id=ALICE, erase=True))
+    await _tag(cluster, "u.new")
+    assert await _tags(cluster) == {"u.new": {}}
+
+
+async def _set_data(cluster: UserCluster, event_type: str, content_json: bytes) -> None:
+    data = SetAccountData(user_id=ALICE, type=event_type, content_json=content_json)
+    await cluster.send(ALICE, set_account_data=data)

@@ -184,6 +184,46 @@ class GetAccountData(_message.Message):
     type: str
     def __init__(self, user_id: _Optional[str] = ..., room_id: _Optional[str] = ..., type: _Optional[str] = ...) -> None: ...
 
+class ChangePushRule(_message.Message):
+    __slots__ = ("user_id", "kind", "rule_id", "put", "remove", "set_enabled", "set_actions_json")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    RULE_ID_FIELD_NUMBER: _ClassVar[int]
+    PUT_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    SET_ENABLED_FIELD_NUMBER: _ClassVar[int]
+    SET_ACTIONS_JSON_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    kind: str
+    rule_id: str
+    put: PutPushRule
+    remove: bool
+    set_enabled: bool
+    set_actions_json: bytes
+    def __init__(self, user_id: _Optional[str] = ..., kind: _Optional[str] = ..., rule_id: _Optional[str] = ..., put: _Optional[_Union[PutPushRule, _Mapping]] = ..., remove: _Optional[bool] = ..., set_enabled: _Optional[bool] = ..., set_actions_json: _Optional[bytes] = ...) -> None: ...
+
+class PutPushRule(_message.Message):
+    __slots__ = ("body_json", "before", "after")
+    BODY_JSON_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    body_json: bytes
+    before: str
+    after: str
+    def __init__(self, body_json: _Optional[bytes] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
+
+class SetTag(_message.Message):
+    __slots__ = ("user_id", "room_id", "tag", "content_json")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    room_id: str
+    tag: str
+    content_json: bytes
+    def __init__(self, user_id: _Optional[str] = ..., room_id: _Optional[str] = ..., tag: _Optional[str] = ..., content_json: _Optional[bytes] = ...) -> None: ...
+
 class SaveFilter(_message.Message):
     __slots__ = ("user_id", "filter_json")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -201,7 +241,7 @@ class GetFilter(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., filter_id: _Optional[str] = ...) -> None: ...
 
 class UserCommand(_message.Message):
-    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter")
+    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag")
     REGISTER_USER_FIELD_NUMBER: _ClassVar[int]
     LOGIN_WITH_PASSWORD_FIELD_NUMBER: _ClassVar[int]
     CHECK_PASSWORD_FIELD_NUMBER: _ClassVar[int]
@@ -221,6 +261,8 @@ class UserCommand(_message.Message):
     GET_ACCOUNT_DATA_FIELD_NUMBER: _ClassVar[int]
     SAVE_FILTER_FIELD_NUMBER: _ClassVar[int]
     GET_FILTER_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_PUSH_RULE_FIELD_NUMBER: _ClassVar[int]
+    SET_TAG_FIELD_NUMBER: _ClassVar[int]
     register_user: RegisterUser
     login_with_password: LoginWithPassword
     check_password: CheckPassword
@@ -240,7 +282,9 @@ class UserCommand(_message.Message):
     get_account_data: GetAccountData
     save_filter: SaveFilter
     get_filter: GetFilter
-    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ...) -> None: ...
+    change_push_rule: ChangePushRule
+    set_tag: SetTag
+    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ...) -> None: ...
 
 class TokenOwner(_message.Message):
     __slots__ = ("user_id", "device_id", "expires_at_ms", "soft_logged_out", "admin", "guest")
