@@ -17,6 +17,8 @@ from typing import NamedTuple
 from service_kit.http.endpoint import Endpoint
 
 CLIENT_SERVER = "client-server"
+APIS = (CLIENT_SERVER, "server-server")
+"""Of which there is something."""
 
 
 class SpecifiedEndpoint(NamedTuple):
@@ -73,7 +75,7 @@ def missing_endpoints(endpoints: Iterable[Endpoint]) -> list[SpecifiedEndpoint]:
 
 def unspecified_endpoints(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
     """What is declared and not in the specification."""
-    specified = {_key(row.method, row.path) for row in specified_endpoints()}
+    specified = {_key(row.method, row.path) for api in APIS for row in specified_endpoints(api)}
     return [each for each in endpoints if _key(each.method, each.path) not in specified]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from api_gateway import endpoints
 from api_gateway.new_rooms import NewRooms
+from api_gateway.openid_tokens import OpenIdTokens
 from api_gateway.password_stage import PasswordAuth
 from api_gateway.read_marking import ReadMarks
 from api_gateway.user_interactive_auth import UserInteractiveAuth
@@ -53,6 +54,7 @@ class ApiGateway:
             HostedServers: hosted_servers,
             PasswordAuth: PasswordAuth(interactive_auth, commands, rate_limits),
             UserInteractiveAuth: interactive_auth,
+            OpenIdTokens: OpenIdTokens(hosted_servers, clock),
             NewRooms: NewRooms(hosted_servers, clock, settings.rooms.default_version),
             ReadMarks: ReadMarks(commands, clock),
             RoomQueries: AskedRoomQueries(asker),

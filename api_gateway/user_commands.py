@@ -76,6 +76,8 @@ def check_new_password(password: str | None, settings: PasswordSettings) -> str:
         raise MissingParam("Give a password")
     if len(password) < settings.length_min:
         raise WeakPassword(f"Passwords here have at least {settings.length_min} characters")
+    if len(password) > settings.length_max:
+        raise InvalidParam(f"Passwords here have at most {settings.length_max} characters")
     if len(password.encode("utf-8", "replace")) > PASSWORD_BYTES_MAX:
         raise InvalidParam(f"Passwords may have {PASSWORD_BYTES_MAX} bytes")
     return password

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
-from hashlib import sha256
 from typing import Any
 
 from matrix_protocol.errors import MatrixError
@@ -67,10 +66,7 @@ class UserInteractiveAuth:
 
     @classmethod
     def of_cluster(cls, hosted: HostedServers, clock: Clock) -> UserInteractiveAuth:
-        """The key is made from the default server name's signing key, which every gateway has."""
-        # ed25519 signatures are deterministic, and we never sign such a text for anybody.
-        seed = hosted.signing_key(hosted.default).sign(b"plexus: key of user-interactive authentication sessions")
-        return cls(sha256(seed).digest(), clock)
+        return cls(hosted.derived_key("key of user-interactive authentication sessions"), clock)
 
     async def demand(self, purpose: str, auth: AuthData | None, stages: Mapping[str, Check]) -> None:
         """Return if the client has passed one of the stages.

@@ -16,8 +16,17 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from service_kit.account_settings import (
+    CapabilitySettings,
+    LoginSettings,
+    OpenIdSettings,
+    SupportSettings,
+    TurnSettings,
+)
+from service_kit.settings_section import Section
 
 ENV_PREFIX = "PLEXUS_"
 CONFIG_FILE_VARIABLE = "PLEXUS_CONFIG"
@@ -53,11 +62,7 @@ Address = Annotated[str, AfterValidator(_checked_address)]
 ServerName = Annotated[str, AfterValidator(_checked_server_name)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class HostedServerSettings(_Section):
+class HostedServerSettings(Section):
     """A further server name of the same cluster."""
 
     server_name: ServerName = Field(description="The name after the colon in its users' IDs.")
@@ -67,7 +72,7 @@ class HostedServerSettings(_Section):
     )
 
 
-class NatsSettings(_Section):
+class NatsSettings(Section):
     """The message bus."""
 
     servers: list[str] = Field(
@@ -84,7 +89,7 @@ class NatsSettings(_Section):
     tls_key_file: Path | None = Field(default=None, description="The key of `tls_certificate_file`.")
 
 
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """Where events and accounts are kept."""
 
     engine: Literal["sqlite", "cassandra", "memory"] = Field(
@@ -102,7 +107,7 @@ class StoreSettings(_Section):
     )
 
 
-class CassandraSettings(_Section):
+class CassandraSettings(Section):
     """With `store.engine: cassandra`; `plexus schema apply` makes its keyspace and tables (docs/cassandra.md)."""
 
     contact_points: list[Address] = Field(
@@ -132,7 +137,7 @@ class CassandraSettings(_Section):
     tls_key_file: Path | None = Field(default=None, description="The key of `tls_certificate_file`.")
 
 
-class ClusterSettings(_Section):
+class ClusterSettings(Section):
     """How the work is cut into shards; chosen once, at the first start. Later, another number is refused."""
 
     id: str = Field(
@@ -156,7 +161,7 @@ class ClusterSettings(_Section):
     )
 
 
-class RegistrationSettings(_Section):
+class RegistrationSettings(Section):
     """Who may make an account."""
 
     mode: Literal["closed", "token", "open"] = Field(
@@ -172,7 +177,7 @@ class RegistrationSettings(_Section):
     guests: bool = Field(default=False, description="Whether guest accounts may be made.")
 
 
-class SessionSettings(_Section):
+class SessionSettings(Section):
     """Logged-in devices."""
 
     access_token_lifetime_s: int = Field(
@@ -182,18 +187,21 @@ class SessionSettings(_Section):
     )
 
 
-class PasswordSettings(_Section):
+class PasswordSettings(Section):
     """How passwords are kept. The defaults are one of OWASP's choices for argon2id: 9 MiB, 4 passes, 1 lane."""
 
     length_min: int = Field(
         default=1, ge=1, le=512, description="Shortest new password, in characters. NIST SP 800-63B asks for 8 or more."
+    )
+    length_max: int = Field(
+        default=512, ge=1, le=512, description="Longest new password, in characters; 512 bytes is the most in any case."
     )
     argon2_memory_kib: int = Field(default=9216, ge=8, description="Memory for hashing one password, in KiB.")
     argon2_iterations: int = Field(default=4, ge=1, description="Passes over that memory.")
     concurrent_hashes_max: int = Field(default=2, ge=1, description="How many passwords one worker hashes at a time.")
 
 
-class RateLimit(_Section):
+class RateLimit(Section):
     """A bucket: `burst` requests at once, then `per_second` on the average."""
 
     per_second: float = Field(gt=0, description="Requests a second in the long run.")
@@ -204,7 +212,7 @@ def _limit(per_second: float, burst: int, description: str) -> Any:
     return Field(default=RateLimit(per_second=per_second, burst=burst), description=description)
 
 
-class RateLimitSettings(_Section):
+class RateLimitSettings(Section):
     """Limits on what one client may ask for; each process counts for itself."""
 
     enabled: bool = Field(default=True, description="Whether there are any limits.")
@@ -217,7 +225,7 @@ class RateLimitSettings(_Section):
     other: RateLimit = _limit(50, 200, "Everything else, by user, or by client address where nobody is logged in.")
 
 
-class RoomSettings(_Section):
+class RoomSettings(Section):
     """Rooms."""
 
     default_version: str = Field(default="12", description="Room version of new rooms, unless the client asks for one.")
@@ -229,7 +237,7 @@ class RoomSettings(_Section):
     members_max: int = Field(default=100_000, ge=2, description="Most joined members of a room.")
 
 
-class SyncSettings(_Section):
+class SyncSettings(Section):
     """`/sync`."""
 
     timeout_max_s: int = Field(default=600, ge=0, description="Longest wait that a client may ask for.")
@@ -241,7 +249,7 @@ class SyncSettings(_Section):
     )
 
 
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """What holds for all HTTP listeners."""
 
     body_max_kib: int = Field(default=1024, ge=64, description="Longest request body.")
@@ -252,7 +260,7 @@ class HttpSettings(_Section):
     drain_timeout_s: int = Field(default=20, ge=0, le=90, description="How long a stopping server waits for requests.")
 
 
-class RpcSettings(_Section):
+class RpcSettings(Section):
     """gRPC between components (large and streamed reads)."""
 
     listen: Address = Field(default="127.0.0.1:0", description="Where workers answer; port 0 takes a free one.")
@@ -261,7 +269,7 @@ class RpcSettings(_Section):
     )
 
 
-class TelemetrySettings(_Section):
+class TelemetrySettings(Section):
     """Watching the server."""
 
     listen: Address = Field(
@@ -276,7 +284,7 @@ class TelemetrySettings(_Section):
     trace_sample_ratio: float = Field(default=0.01, ge=0, le=1, description="Which part of the requests is traced.")
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """Logs, on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least that is logged.")
@@ -319,6 +327,11 @@ class Settings(BaseSettings):
     cluster: ClusterSettings = Field(default=ClusterSettings(), description="")
     registration: RegistrationSettings = Field(default=RegistrationSettings(), description="")
     sessions: SessionSettings = Field(default=SessionSettings(), description="")
+    login: LoginSettings = Field(default=LoginSettings(), description="")
+    capabilities: CapabilitySettings = Field(default=CapabilitySettings(), description="")
+    openid: OpenIdSettings = Field(default=OpenIdSettings(), description="")
+    support: SupportSettings = Field(default=SupportSettings(), description="")
+    turn: TurnSettings = Field(default=TurnSettings(), description="")
     passwords: PasswordSettings = Field(default=PasswordSettings(), description="")
     rate_limits: RateLimitSettings = Field(default=RateLimitSettings(), description="")
     rooms: RoomSettings = Field(default=RoomSettings(), description="")

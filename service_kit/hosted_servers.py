@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 from matrix_protocol.signatures import SigningKey, format_signing_key, generate_signing_key, parse_signing_key
@@ -39,6 +40,11 @@ class HostedServers:
     def signing_key(self, server_name: str) -> SigningKey:
         """Raises KeyError for a name that is not ours."""
         return self._signing_keys[server_name]
+
+    def derived_key(self, purpose: str) -> bytes:
+        """32 secret bytes that all processes of the cluster know: made from the default server name's signing key."""
+        # ed25519 signatures are deterministic, and we never sign such a text for anybody.
+        return sha256(self.signing_key(self.default).sign(f"plexus: {purpose}".encode())).digest()
 
     def for_host(self, host_header: str) -> str:
         """The server name that a request with this Host header is for."""

@@ -131,6 +131,8 @@ class SyncApi:
         revoked = TokenRevoked.FromString(message.payload)
         if (user := self.users.get(revoked.user_id)) is not None:
             self.waiters.revoke(user, revoked.token_sha256)
+            if revoked.account_changed:  # perhaps locked: the next request is judged anew
+                self.waiters.end_of(user)
 
     def _on_lost(self, shard: Shard) -> None:
         self._consumer.on_lost(shard)

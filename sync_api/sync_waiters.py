@@ -74,6 +74,11 @@ class SyncWaiters:
                 waiter.is_revoked = True
                 waiter.end()
 
+    def end_of(self, user: UserView) -> None:
+        """The user's long polls end with their ordinary answer."""
+        for waiter in user.waiters:
+            waiter.end()
+
     # --- facts ---
 
     def room_changed(self, room_id: str, users: Iterable[UserView]) -> None:

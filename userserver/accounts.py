@@ -73,15 +73,13 @@ class Accounts:
 
     async def prepare_register(self, command: RegisterUser) -> Registration:
         user = await self._users.load_with_profile(command.user_id)
-        if user.exists:
-            raise UserInUse(TAKEN)
+        _check_free(user, command)
         password_hash = await self._passwords.hash(command.password) if command.password else ""
         return Registration(user, password_hash, new_device_id())
 
     def register(self, command: RegisterUser, prepared: Registration, batch: Batch) -> UserReply:
         user, password_hash, new_id = prepared
-        if user.exists:  # made while the password was being hashed
-            raise UserInUse(TAKEN)
+        _check_free(user, command)  # it may have been made while the password was being hashed
         account = AccountRow(
             user_id=user.user_id,
             password_hash=password_hash,
@@ -89,8 +87,10 @@ class Accounts:
             deactivated=False,
             created_at_ms=batch.now_ms,
             guest=command.guest,
+            suspended=user.account is not None and bool(user.account.suspended),
+            accepted_policies="\n".join(command.accepted_policies) or None,
         )
-        self._users.record_account(batch, user, account)
+        self._users.record_account(batch, user, account, callers_changed=user.exists)
         if not command.HasField("session"):
             return UserReply(session={"user_id": user.user_id})
         return UserReply(session=start_session(self._users, batch, user, command.session, new_id))
@@ -177,6 +177,22 @@ class Accounts:
             for row in rows
         ]
         return UserReply(users=summaries)
+
+
+def _check_free(user: User, command: RegisterUser) -> None:
+    """Raises UserInUse, but for a guest who becomes an ordinary user, and proves with a token to be that guest.
+
+    "Guest users can also upgrade their account by going through the ordinary `register` flow, but specifying the
+    additional POST parameter `guest_access_token`".
+    Spec: https://spec.matrix.org/v1.19/client-server-api/#guest-access
+    """
+    if not user.exists:
+        return
+    account, token = user.account, user.tokens.get(command.guest_token_sha256)
+    assert account is not None
+    is_guest = account.guest and not account.deactivated and not account.locked
+    if not is_guest or token is None or token.is_refresh_token:
+        raise UserInUse(TAKEN)
 
 
 def existing(user: User) -> User:

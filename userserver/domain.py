@@ -18,6 +18,8 @@ from userserver.account_data import AccountData
 from userserver.accounts import Accounts
 from userserver.devices import Devices
 from userserver.filters import Filters
+from userserver.login_tokens import LoginTokens
+from userserver.moderation import Moderation
 from userserver.passwords import Passwords
 from userserver.profiles import Profiles
 from userserver.push_rules import PushRules
@@ -52,6 +54,8 @@ class UserShardDomain:
         tags = Tags(account_data)
         push_rules = PushRules(account_data)
         filters = Filters(store, unapplied)
+        moderation = Moderation(self._users)
+        login_tokens = LoginTokens(store, unapplied, self._users)
         self._rules: dict[str, Rule] = {
             "register_user": Rule(accounts.prepare_register, accounts.register),
             "check_username": Rule(accounts.prepare_check_username, accounts.check_username),
@@ -74,6 +78,10 @@ class UserShardDomain:
             "get_filter": Rule(filters.prepare_get, filters.get),
             "change_push_rule": Rule(push_rules.prepare, push_rules.change),
             "set_tag": Rule(tags.prepare, tags.set),
+            "set_moderation": Rule(moderation.prepare, moderation.set),
+            "get_account": Rule(moderation.prepare, moderation.get),
+            "new_login_token": Rule(login_tokens.prepare_new, login_tokens.new),
+            "login_with_token": Rule(login_tokens.prepare_login, login_tokens.login),
         }
 
     async def recover(self, position: int) -> None:
@@ -94,13 +102,15 @@ class UserShardDomain:
         return writes_for(self._shard, position, fact)
 
     def committed(self, first_position: int, facts: Sequence[Fact]) -> Sequence[tuple[str, bytes]]:
-        """Everybody hears of revoked tokens before the logout is answered."""
-        revoked: dict[str, list[bytes]] = {}
+        """Everybody hears of revoked tokens before the logout is answered, and of tokens that may do less or more."""
+        changes: dict[str, TokenRevoked] = {}
         for fact in facts:
-            if sha256s := revoked_by(fact):
-                revoked.setdefault(fact.user_id, []).extend(sha256s)
-        messages = (TokenRevoked(user_id=user_id, token_sha256=hashes) for user_id, hashes in revoked.items())
-        return [(TOKEN_REVOKED, message.SerializeToString()) for message in messages]
+            sha256s, callers_changed = revoked_by(fact), fact.account.callers_changed
+            if sha256s or callers_changed:
+                message = changes.setdefault(fact.user_id, TokenRevoked(user_id=fact.user_id))
+                message.token_sha256.extend(sha256s)
+                message.account_changed |= callers_changed
+        return [(TOKEN_REVOKED, message.SerializeToString()) for message in changes.values()]
 
     async def close(self) -> None:
         await self._users.close()

@@ -22,7 +22,7 @@ from base64 import b32encode
 from collections.abc import Awaitable, Iterable
 from typing import NamedTuple
 
-from matrix_protocol.errors import Forbidden, UnknownToken, UserDeactivated
+from matrix_protocol.errors import Forbidden, UnknownToken, UserDeactivated, UserLocked
 from service_kit.ledger.domain import Batch
 from service_kit.limits import DEVICES_PER_USER_MAX
 from service_kit.rpc.pb.facts_pb2 import DeviceFact, Fact, TokenFact
@@ -37,7 +37,7 @@ from service_kit.rpc.pb.user_commands_pb2 import (
     UserReply,
 )
 from userserver.passwords import Checked, Passwords
-from userserver.tables import DeviceRow, TokenByUserRow, device_fact
+from userserver.tables import AccountRow, DeviceRow, TokenByUserRow, device_fact
 from userserver.users import User, Users
 
 WRONG_PASSWORD = "Wrong user name or password"
@@ -75,8 +75,7 @@ class Sessions:
         # The password may have been changed while this one was being checked.
         if account is None or not checked.matched or account.password_hash != checked.password_hash:
             raise Forbidden(WRONG_PASSWORD)
-        if account.deactivated:
-            raise UserDeactivated("This account has been deactivated")
+        check_may_log_in(account)
         session = start_session(self._users, batch, user, command.session, new_id)
         if checked.better_hash:
             self._users.record_account(batch, user, account._replace(password_hash=checked.better_hash))
@@ -102,6 +101,8 @@ class Sessions:
                 soft_logged_out=expired,
                 admin=user.account.admin,
                 guest=user.account.guest,
+                locked=bool(user.account.locked),
+                suspended=bool(user.account.suspended),
             )
         )
 
@@ -112,6 +113,7 @@ class Sessions:
         old = None if user is None else user.tokens.get(command.refresh_token_sha256)
         if user is None or old is None or not old.is_refresh_token:
             raise UnknownToken("This refresh token is not valid (any more)", soft_logout=False)
+        check_may_log_in(user.account)
         if old.replaces_sha256:
             self._confirm(batch, user, old)
         # What an earlier exchange of the same token gave out was never used.
@@ -158,6 +160,16 @@ class Sessions:
 def new_device_id() -> str:
     """Ten capital letters and digits."""
     return b32encode(secrets.token_bytes(7))[:10].decode("ascii")
+
+
+def check_may_log_in(account: AccountRow | None) -> None:
+    """Raises UserDeactivated and UserLocked. Suspended users may "log in and create additional sessions"."""
+    if account is None or account.deactivated:
+        raise UserDeactivated("This account has been deactivated")
+    # "A client that receives such a response together with an M_USER_LOCKED error code, cannot obtain a new access
+    # token until the account has been unlocked."
+    if account.locked:
+        raise UserLocked("This account has been locked", soft_logout=True)
 
 
 def start_session(users: Users, batch: Batch, user: User, new: NewSession, new_id: str) -> Session:

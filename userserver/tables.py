@@ -17,6 +17,7 @@ from service_kit.rpc.pb.facts_pb2 import (
 from service_kit.shards import Shard
 from service_kit.store.interface import Delete, Put, Write
 from service_kit.store.schema import Table
+from userserver.credential_tables import CREDENTIAL_TABLES, login_token_writes
 
 WRITER = "userserver"
 
@@ -30,6 +31,10 @@ class AccountRow(NamedTuple):
     """the row stays, so that nobody else gets the name"""
     created_at_ms: int
     guest: bool
+    locked: bool | None = None
+    suspended: bool | None = None
+    accepted_policies: str | None = None
+    """at registration, one "<name> <version>" a line"""
 
 
 class DeviceRow(NamedTuple):
@@ -107,6 +112,7 @@ TABLES: tuple[Table[Any], ...] = (
     ACCOUNT_DATA,
     FILTERS,
     USERS_BY_SHARD,
+    *CREDENTIAL_TABLES,
 )
 
 
@@ -119,7 +125,32 @@ def writes_for(shard: Shard, position: int, fact: Fact) -> list[Write]:
 
 
 def account_row(user_id: str, fact: AccountFact) -> AccountRow:
-    return AccountRow(user_id, fact.password_hash, fact.admin, fact.deactivated, fact.created_at_ms, fact.guest)
+    return AccountRow(
+        user_id,
+        fact.password_hash,
+        fact.admin,
+        fact.deactivated,
+        fact.created_at_ms,
+        fact.guest,
+        fact.locked,
+        fact.suspended,
+        "\n".join(fact.accepted_policies) or None,
+    )
+
+
+def account_fact(row: AccountRow) -> AccountFact:
+    """The fact that makes this row."""
+    return AccountFact(
+        user_id=row.user_id,
+        password_hash=row.password_hash,
+        admin=row.admin,
+        deactivated=row.deactivated,
+        created_at_ms=row.created_at_ms,
+        guest=row.guest,
+        locked=bool(row.locked),
+        suspended=bool(row.suspended),
+        accepted_policies=(row.accepted_policies or "").splitlines(),
+    )
 
 
 def device_row(user_id: str, fact: DeviceFact) -> DeviceRow:
@@ -192,4 +223,5 @@ _WRITES: dict[str, Callable[[Shard, int, str, Any], list[Write]]] = {
     "profile": _profile,
     "account_data": _account_data,
     "filter": _filter,
+    "login_token": login_token_writes,
 }

@@ -20,7 +20,7 @@ import orjson
 
 from matrix_protocol.errors import Unavailable
 from service_kit.ledger.domain import Batch
-from service_kit.rpc.pb.facts_pb2 import AccountFact, Fact
+from service_kit.rpc.pb.facts_pb2 import Fact
 from service_kit.store.interface import Store
 from service_kit.store.schema import RowT, Table
 from userserver.tables import (
@@ -32,6 +32,7 @@ from userserver.tables import (
     AccountRow,
     DeviceRow,
     TokenByUserRow,
+    account_fact,
     account_row,
     device_row,
     token_row,
@@ -179,15 +180,10 @@ class Users:
             self._unapplied.note(fact.token.token_sha256, position)
         return position
 
-    def record_account(self, batch: Batch, user: User, account: AccountRow) -> None:
-        fact = AccountFact(
-            user_id=user.user_id,
-            password_hash=account.password_hash,
-            admin=account.admin,
-            deactivated=account.deactivated,
-            created_at_ms=account.created_at_ms,
-            guest=account.guest,
-        )
+    def record_account(self, batch: Batch, user: User, account: AccountRow, *, callers_changed: bool = False) -> None:
+        """`callers_changed`: what the user's access tokens may do is not what it was."""
+        fact = account_fact(account)
+        fact.callers_changed = callers_changed
         self.record(batch, user, Fact(account=fact))
 
     async def close(self) -> None:

@@ -28,7 +28,7 @@ async def get_account_data(user_id: str, type: str, caller: Caller, users: Comma
     return await _get(users, caller, user_id, "", type)
 
 
-@endpoint("PUT", _GLOBAL, operation="setAccountData", body_bytes_max=ACCOUNT_DATA_CONTENT_BYTES_MAX)
+@endpoint("PUT", _GLOBAL, operation="setAccountData", suspended=True, body_bytes_max=ACCOUNT_DATA_CONTENT_BYTES_MAX)
 async def set_account_data(user_id: str, type: str, body: RawJsonObject, caller: Caller, users: CommandClient) -> bytes:
     return await _set(users, caller, user_id, "", type, body)
 
@@ -41,7 +41,9 @@ async def get_account_data_per_room(
     return await _get(users, caller, user_id, room_id, type)
 
 
-@endpoint("PUT", _OF_ROOM, operation="setAccountDataPerRoom", body_bytes_max=ACCOUNT_DATA_CONTENT_BYTES_MAX)
+@endpoint(
+    "PUT", _OF_ROOM, operation="setAccountDataPerRoom", suspended=True, body_bytes_max=ACCOUNT_DATA_CONTENT_BYTES_MAX
+)
 async def set_account_data_per_room(
     user_id: str, room_id: str, type: str, body: RawJsonObject, caller: Caller, users: CommandClient
 ) -> bytes:

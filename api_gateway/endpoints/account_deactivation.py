@@ -21,7 +21,9 @@ class DeactivateRequest(Struct):
     erase: bool = False
 
 
-@endpoint("POST", "/_matrix/client/v3/account/deactivate", operation="deactivateAccount", deadline_s=300.0)
+@endpoint(
+    "POST", "/_matrix/client/v3/account/deactivate", operation="deactivateAccount", deadline_s=300.0, suspended=True
+)
 async def deactivate_account(
     body: DeactivateRequest,
     caller: Caller,

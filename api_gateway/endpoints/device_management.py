@@ -42,7 +42,7 @@ async def get_device(device_id: str, caller: Caller, users: CommandClient) -> di
     return _shown((await _devices(users, caller, device_id))[0])
 
 
-@endpoint("PUT", "/_matrix/client/v3/devices/{deviceId}", operation="updateDevice", guests=True)
+@endpoint("PUT", "/_matrix/client/v3/devices/{deviceId}", operation="updateDevice", guests=True, suspended=True)
 async def update_device(device_id: str, body: UpdateDeviceRequest, caller: Caller, users: CommandClient) -> bytes:
     check_device_id(device_id)
     check_device_name(body.display_name or "")
@@ -51,7 +51,7 @@ async def update_device(device_id: str, body: UpdateDeviceRequest, caller: Calle
     return EMPTY
 
 
-@endpoint("DELETE", "/_matrix/client/v3/devices/{deviceId}", operation="deleteDevice")
+@endpoint("DELETE", "/_matrix/client/v3/devices/{deviceId}", operation="deleteDevice", suspended=True)
 async def delete_device(
     device_id: str, body: DeleteDeviceRequest, caller: Caller, users: CommandClient, password_auth: PasswordAuth
 ) -> bytes:
@@ -60,7 +60,7 @@ async def delete_device(
     return await _delete(users, caller, [device_id])
 
 
-@endpoint("POST", "/_matrix/client/v3/delete_devices", operation="deleteDevices")
+@endpoint("POST", "/_matrix/client/v3/delete_devices", operation="deleteDevices", suspended=True)
 async def delete_devices(
     body: DeleteDevicesRequest, caller: Caller, users: CommandClient, password_auth: PasswordAuth
 ) -> bytes:

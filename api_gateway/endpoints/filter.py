@@ -61,7 +61,13 @@ class Filter(Struct):
     room: RoomFilter | None = None
 
 
-@endpoint("POST", "/_matrix/client/v3/user/{userId}/filter", operation="defineFilter", body_bytes_max=FILTER_BYTES_MAX)
+@endpoint(
+    "POST",
+    "/_matrix/client/v3/user/{userId}/filter",
+    operation="defineFilter",
+    suspended=True,
+    body_bytes_max=FILTER_BYTES_MAX,
+)
 async def define_filter(
     user_id: str, body: Filter, request: Request, caller: Caller, users: CommandClient
 ) -> dict[str, object]:

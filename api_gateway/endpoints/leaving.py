@@ -13,7 +13,14 @@ from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.room_commands_pb2 import ForgetRoom, RoomCommand
 
 
-@endpoint("POST", "/_matrix/client/v3/rooms/{roomId}/leave", operation="leaveRoom", rate_limit=MEMBERSHIP, guests=True)
+@endpoint(
+    "POST",
+    "/_matrix/client/v3/rooms/{roomId}/leave",
+    operation="leaveRoom",
+    rate_limit=MEMBERSHIP,
+    guests=True,
+    suspended=True,
+)
 async def leave_room(room_id: str, body: ReasonBody, caller: Caller, request: Request, rooms: CommandClient) -> bytes:
     content = member_content({}, reason=body.reason)
     await change_membership(rooms, room_id, caller, caller.user_id, Action.LEAVE, content, timeout_s=request.timeout_s)
@@ -21,7 +28,12 @@ async def leave_room(room_id: str, body: ReasonBody, caller: Caller, request: Re
 
 
 @endpoint(
-    "POST", "/_matrix/client/v3/rooms/{roomId}/forget", operation="forgetRoom", rate_limit=MEMBERSHIP, guests=True
+    "POST",
+    "/_matrix/client/v3/rooms/{roomId}/forget",
+    operation="forgetRoom",
+    rate_limit=MEMBERSHIP,
+    guests=True,
+    suspended=True,
 )
 async def forget_room(room_id: str, caller: Caller, request: Request, rooms: CommandClient) -> bytes:
     command = RoomCommand(forget_room=ForgetRoom(user_id=caller.user_id))

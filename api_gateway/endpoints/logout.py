@@ -11,14 +11,14 @@ from service_kit.rpc.pb.user_commands_pb2 import Logout, UserCommand
 EMPTY = b"{}"
 
 
-@endpoint("POST", "/_matrix/client/v3/logout", operation="logout", guests=True)
+@endpoint("POST", "/_matrix/client/v3/logout", operation="logout", guests=True, locked=True, suspended=True)
 async def logout(caller: Caller, users: CommandClient) -> bytes:
     command = Logout(user_id=caller.user_id, device_id=caller.device_id)
     await send_until_done(users, caller.user_id, UserCommand(logout=command))
     return EMPTY
 
 
-@endpoint("POST", "/_matrix/client/v3/logout/all", operation="logout_all", guests=True)
+@endpoint("POST", "/_matrix/client/v3/logout/all", operation="logout_all", guests=True, locked=True, suspended=True)
 async def logout_all(caller: Caller, users: CommandClient) -> bytes:
     command = Logout(user_id=caller.user_id, all_devices=True)
     await send_until_done(users, caller.user_id, UserCommand(logout=command))

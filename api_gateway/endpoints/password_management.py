@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from api_gateway.password_stage import PasswordAuth
 from api_gateway.user_commands import check_new_password, send_until_done
+from matrix_protocol.errors import Forbidden
 from service_kit.config import Settings
 from service_kit.http.authentication import Caller
 from service_kit.http.endpoint import endpoint
@@ -24,10 +25,12 @@ class ChangePasswordRequest(Struct):
 
 
 # Without an access token one would have to prove an e-mail address; so far there are none, and a token is required.
-@endpoint("POST", "/_matrix/client/v3/account/password", operation="changePassword")
+@endpoint("POST", "/_matrix/client/v3/account/password", operation="changePassword", suspended=True)
 async def change_password(
     body: ChangePasswordRequest, caller: Caller, settings: Settings, users: CommandClient, password_auth: PasswordAuth
 ) -> bytes:
+    if not settings.capabilities.change_password:
+        raise Forbidden("Passwords cannot be changed here")
     if body.new_password is not None:
         check_new_password(body.new_password, settings.passwords)
     await password_auth.demand("changePassword", caller, body.auth)

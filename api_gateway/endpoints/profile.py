@@ -23,6 +23,7 @@ from matrix_protocol.errors import (
     NotFound,
 )
 from matrix_protocol.identifiers import exceeds_bytes
+from service_kit.config import Settings
 from service_kit.hosted_servers import HostedServers
 from service_kit.http.authentication import Caller
 from service_kit.http.endpoint import Auth, endpoint
@@ -69,9 +70,15 @@ async def get_profile_field(
     deadline_s=300.0,
 )
 async def set_profile_field(
-    user_id: str, key_name: str, body: dict[str, Any], caller: Caller, users: CommandClient, queries: RoomQueries
+    user_id: str,
+    key_name: str,
+    body: dict[str, Any],
+    caller: Caller,
+    settings: Settings,
+    users: CommandClient,
+    queries: RoomQueries,
 ) -> bytes:
-    _check_may_change(user_id, key_name, caller)
+    _check_may_change(user_id, key_name, caller, settings)
     if key_name not in body:
         raise MissingParam(f"The body must have the member {key_name}")
     _check_value(key_name, body[key_name])
@@ -87,9 +94,9 @@ async def set_profile_field(
     deadline_s=300.0,
 )
 async def delete_profile_field(
-    user_id: str, key_name: str, caller: Caller, users: CommandClient, queries: RoomQueries
+    user_id: str, key_name: str, caller: Caller, settings: Settings, users: CommandClient, queries: RoomQueries
 ) -> bytes:
-    _check_may_change(user_id, key_name, caller)
+    _check_may_change(user_id, key_name, caller, settings)
     return await _change(SetProfileField(user_id=user_id, field=key_name, remove=True), users, queries)
 
 
@@ -108,13 +115,15 @@ async def _change(command: SetProfileField, users: CommandClient, queries: RoomQ
     return EMPTY
 
 
-def _check_may_change(user_id: str, key_name: str, caller: Caller) -> None:
+def _check_may_change(user_id: str, key_name: str, caller: Caller, settings: Settings) -> None:
     if user_id != caller.user_id:
         raise Forbidden("You can change your own profile only")
     _check_key(key_name)
     # "Guest users may only modify their display name; other profile fields may not be changed."
     if caller.guest and key_name != "displayname":
         raise GuestAccessForbidden("Guests can change their display name only")
+    if not settings.capabilities.may_change_profile_field(key_name):
+        raise Forbidden("This field of profiles is managed by the server: see GET /capabilities")
 
 
 def _check_key(key_name: str) -> None:

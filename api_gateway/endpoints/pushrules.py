@@ -77,7 +77,7 @@ async def get_push_rule_actions(kind: str, rule_id: str, caller: Caller, users: 
     return {"actions": (await _rule(users, caller, kind, rule_id))["actions"]}
 
 
-@endpoint("PUT", _RULE, operation="setPushRule", body_bytes_max=BODY_BYTES_MAX)
+@endpoint("PUT", _RULE, operation="setPushRule", suspended=True, body_bytes_max=BODY_BYTES_MAX)
 async def set_push_rule(
     kind: str, rule_id: str, query: Place, body: RuleBody, caller: Caller, users: CommandClient
 ) -> bytes:
@@ -85,12 +85,12 @@ async def set_push_rule(
     return await _change(users, ChangePushRule(user_id=caller.user_id, kind=kind, rule_id=rule_id, put=put))
 
 
-@endpoint("DELETE", _RULE, operation="deletePushRule")
+@endpoint("DELETE", _RULE, operation="deletePushRule", suspended=True)
 async def delete_push_rule(kind: str, rule_id: str, caller: Caller, users: CommandClient) -> bytes:
     return await _change(users, ChangePushRule(user_id=caller.user_id, kind=kind, rule_id=rule_id, remove=True))
 
 
-@endpoint("PUT", _RULE + "/enabled", operation="setPushRuleEnabled")
+@endpoint("PUT", _RULE + "/enabled", operation="setPushRuleEnabled", suspended=True)
 async def set_push_rule_enabled(
     kind: str, rule_id: str, body: EnabledBody, caller: Caller, users: CommandClient
 ) -> bytes:
@@ -98,7 +98,7 @@ async def set_push_rule_enabled(
     return await _change(users, change)
 
 
-@endpoint("PUT", _RULE + "/actions", operation="setPushRuleActions", body_bytes_max=BODY_BYTES_MAX)
+@endpoint("PUT", _RULE + "/actions", operation="setPushRuleActions", suspended=True, body_bytes_max=BODY_BYTES_MAX)
 async def set_push_rule_actions(
     kind: str, rule_id: str, body: ActionsBody, caller: Caller, users: CommandClient
 ) -> bytes:

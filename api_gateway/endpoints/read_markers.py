@@ -22,7 +22,9 @@ class ReadMarkersBody(
     read_private: str | None = None
 
 
-@endpoint("POST", "/_matrix/client/v3/rooms/{roomId}/read_markers", operation="setReadMarker", guests=True)
+@endpoint(
+    "POST", "/_matrix/client/v3/rooms/{roomId}/read_markers", operation="setReadMarker", guests=True, suspended=True
+)
 async def set_read_marker(
     room_id: str, body: ReadMarkersBody, caller: Caller, request: Request, marks: ReadMarks
 ) -> bytes:

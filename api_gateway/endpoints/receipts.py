@@ -25,6 +25,7 @@ class ReceiptBody(msgspec.Struct):
     "/_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}",
     operation="postReceipt",
     guests=True,
+    suspended=True,
 )
 async def post_receipt(
     room_id: str,

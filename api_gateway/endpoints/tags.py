@@ -36,7 +36,7 @@ async def get_room_tags(user_id: str, room_id: str, caller: Caller, users: Comma
     return {"tags": tags if isinstance(tags, dict) else {}}
 
 
-@endpoint("PUT", _TAGS + "/{tag}", operation="setRoomTag")
+@endpoint("PUT", _TAGS + "/{tag}", operation="setRoomTag", suspended=True)
 async def set_room_tag(
     user_id: str, room_id: str, tag: str, body: dict[str, Any], caller: Caller, users: CommandClient
 ) -> bytes:
@@ -45,7 +45,7 @@ async def set_room_tag(
     return await _set(users, SetTag(user_id=user_id, room_id=room_id, tag=_checked_tag(tag), content_json=content_json))
 
 
-@endpoint("DELETE", _TAGS + "/{tag}", operation="deleteRoomTag")
+@endpoint("DELETE", _TAGS + "/{tag}", operation="deleteRoomTag", suspended=True)
 async def delete_room_tag(user_id: str, room_id: str, tag: str, caller: Caller, users: CommandClient) -> bytes:
     """Also of a tag that is not there: the client has what it wants."""
     _check(caller, user_id, room_id)

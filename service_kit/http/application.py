@@ -1,7 +1,8 @@
 """The HTTP application of a component: what happens to a request, in order.
 
     1 route        no such path: 404 M_UNRECOGNIZED; other methods only: 405; OPTIONS: the CORS headers
-    2 caller       no token: 401 M_MISSING_TOKEN; unknown: 401 M_UNKNOWN_TOKEN
+    2 caller       no token: 401 M_MISSING_TOKEN; unknown: 401 M_UNKNOWN_TOKEN; a guest, or locked, or suspended,
+                   where that may not be: 403 M_GUEST_ACCESS_FORBIDDEN, 401 M_USER_LOCKED, 403 M_USER_SUSPENDED
     3 rate limit   429 M_LIMIT_EXCEEDED with Retry-After
     4 body         too long: 413 M_TOO_LARGE; then as in `decoding`
     5 handler      its answer, or whatever error it raised, as in `errors`
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from matrix_protocol.errors import GuestAccessForbidden, MatrixError, MissingToken, Unrecognized, UnrecognizedMethod
+from matrix_protocol.errors import MatrixError, MissingToken, Unrecognized, UnrecognizedMethod
 from service_kit.clock import Clock
 from service_kit.http.asgi import AsgiIncoming, Receive, Scope, Send, send_answer
 from service_kit.http.authentication import Authenticator, Caller, access_token_of
@@ -282,8 +283,8 @@ class _Target:
             # Guessing tokens costs a question each, and is limited by address as nothing else is known.
             self._rate_limits.check(OTHER, request.client_ip)
             caller = await self._authenticate.caller_of(token, request.client_ip)
-        if caller.guest and not declaration.guests:
-            raise GuestAccessForbidden("Guests may not do this")
+        if caller.restricted:
+            declaration.check_restrictions(caller)
         return caller
 
 

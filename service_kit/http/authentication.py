@@ -3,7 +3,8 @@
 Tokens look like `plx_<user shard>_<43 random characters>`; only their SHA-256
 is known anywhere but at the client. The number says which userserver shard
 knows the token. Answers are kept for a minute; a token's end is told on
-`token.revoked` before the logout is answered. Where that message may have been
+`token.revoked` before the logout is answered, and so is that an account was
+locked, suspended, or is no longer: before the administrator is answered. Where that message may have been
 missed (the bus connection broke, or a user shard has a new owner, whose
 predecessor may have died before publishing it), everything is asked anew.
 """
@@ -39,6 +40,10 @@ class Caller(NamedTuple):
     admin: bool
     guest: bool
     token_sha256: bytes
+    locked: bool = False
+    suspended: bool = False
+    restricted: bool = False
+    """guest, locked or suspended: only then endpoints have to be looked at more closely"""
 
 
 class Authenticator(Protocol):
@@ -148,7 +153,7 @@ class Authentication:
         except UnknownToken as error:
             self._refuse(digest, error)
             raise
-        caller = Caller(owner.user_id, owner.device_id, owner.admin, owner.guest, digest)
+        caller = _caller(owner, digest)
         if generation == self._generation:
             self._remember(caller, owner)
         return caller
@@ -181,8 +186,15 @@ class Authentication:
     async def _on_revoked(self, message: Message) -> None:
         # A lookup under way may carry the answer from before: it is used once, not remembered.
         self._generation += 1
-        for digest in TokenRevoked.FromString(message.payload).token_sha256:
+        revoked = TokenRevoked.FromString(message.payload)
+        for digest in revoked.token_sha256:
             self._known.pop(digest, None)
+        if revoked.account_changed:  # seldom: somebody was locked, suspended, or is no guest any more
+            self._forget_user(revoked.user_id)
+
+    def _forget_user(self, user_id: str) -> None:
+        for digest in [digest for digest, known in self._known.items() if known.caller.user_id == user_id]:
+            del self._known[digest]
 
     async def _on_new_owner(self, message: Message) -> None:
         await self.forget_all()
@@ -191,6 +203,19 @@ class Authentication:
         """Ask for every token again: a message that revoked one may have been missed."""
         self._generation += 1
         self._known.clear()
+
+
+def _caller(owner: TokenOwner, digest: bytes) -> Caller:
+    return Caller(
+        owner.user_id,
+        owner.device_id,
+        owner.admin,
+        owner.guest,
+        digest,
+        locked=owner.locked,
+        suspended=owner.suspended,
+        restricted=owner.guest or owner.locked or owner.suspended,
+    )
 
 
 def _unknown(*, soft_logout: bool) -> UnknownToken:

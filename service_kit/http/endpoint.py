@@ -31,6 +31,8 @@ from functools import partial
 from types import ModuleType
 from typing import Any, TypeVar
 
+from matrix_protocol.errors import GuestAccessForbidden, UserLocked, UserSuspended
+from service_kit.http.authentication import Caller
 from service_kit.http.decoding import Decoder, body_decoder, query_decoder
 from service_kit.http.rate_limits import OTHER, RateLimit
 from service_kit.http.request import BODY_BYTES_MAX
@@ -71,6 +73,10 @@ class Endpoint:
     auth: Auth = Auth.ACCESS_TOKEN
     guests: bool = False
     """Whether guest accounts may call it."""
+    locked: bool = False
+    """Whether locked accounts may call it: to log out, nothing else."""
+    suspended: bool = False
+    """Whether suspended accounts may call it; whatever is a GET they may."""
     rate_limit: RateLimit | None = OTHER
     aliases: tuple[str, ...] = ()
     """Further paths; parameters that they lack have defaults in the handler."""
@@ -83,6 +89,19 @@ class Endpoint:
     @property
     def paths(self) -> tuple[str, ...]:
         return (self.path, *self.aliases)
+
+    def check_restrictions(self, caller: Caller) -> None:
+        """Whether a guest, or somebody locked or suspended, may call it.
+
+        Raises UserLocked, GuestAccessForbidden, UserSuspended.
+        Spec: https://spec.matrix.org/v1.19/client-server-api/#account-moderation
+        """
+        if caller.locked and not self.locked:
+            raise UserLocked("This account has been locked", soft_logout=True)
+        if caller.guest and not self.guests:
+            raise GuestAccessForbidden("Guests may not do this")
+        if caller.suspended and not self.suspended and self.method != "GET":
+            raise UserSuspended("You cannot perform this action while suspended")
 
     @property
     def module(self) -> str:
@@ -97,6 +116,8 @@ def endpoint(
     operation: str,
     auth: Auth = Auth.ACCESS_TOKEN,
     guests: bool = False,
+    locked: bool = False,
+    suspended: bool = False,
     rate_limit: RateLimit | None = OTHER,
     aliases: tuple[str, ...] = (),
     body_bytes_max: int = BODY_BYTES_MAX,
@@ -113,6 +134,8 @@ def endpoint(
             handler=handler,
             auth=auth,
             guests=guests,
+            locked=locked,
+            suspended=suspended,
             rate_limit=rate_limit,
             aliases=aliases,
             body_bytes_max=body_bytes_max,

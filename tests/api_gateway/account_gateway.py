@@ -9,10 +9,12 @@ from urllib.parse import quote
 
 import orjson
 
+from api_gateway.openid_tokens import OpenIdTokens
 from api_gateway.password_stage import PasswordAuth
 from api_gateway.user_interactive_auth import UserInteractiveAuth
 from service_kit.bus import streams
 from service_kit.bus.interface import Message
+from service_kit.clock import Clock
 from service_kit.config import PasswordSettings, RegistrationSettings, Settings
 from service_kit.hosted_servers import HostedServers
 from service_kit.http.application import HttpApplication
@@ -32,11 +34,14 @@ SERVER = "a.example"
 MODULES = (
     "account_data",
     "account_deactivation",
+    "admin",
     "capabilities",
     "device_management",
     "filter",
     "login",
+    "login_token",
     "logout",
+    "openid",
     "operator_registration",
     "password_management",
     "profile",
@@ -44,7 +49,9 @@ MODULES = (
     "refresh",
     "registration",
     "tags",
+    "support",
     "versions",
+    "voip",
     "wellknown",
     "whoami",
 )
@@ -99,7 +106,9 @@ class AccountGateway:
         self.rate_limits = RateLimits(rates, cluster.clock, enabled=limits.enabled)
         interactive_auth = UserInteractiveAuth.of_cluster(hosted, cluster.clock)
         providers: dict[Any, object] = {
+            Clock: cluster.clock,
             CommandClient: commands,
+            OpenIdTokens: OpenIdTokens(hosted, cluster.clock),
             RoomQueries: self.rooms,
             Settings: settings,
             HostedServers: hosted,

@@ -6,17 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from tests.administrators import new_admin
 from tests.in_process import PASSWORD, InProcessServer
 
 Json = dict[str, Any]
 
 
 class Scene:
-    """alice made a public room, in which bob is; carol is in no room."""
+    """alice made a public room, in which bob is; carol is in no room, root is an administrator."""
 
     def __init__(self, server: InProcessServer) -> None:
         self.server = server
-        self.alice = self.bob = self.carol = self.nobody = server.anonymous()
+        self.alice = self.bob = self.carol = self.root = self.nobody = server.anonymous()
         self.path: dict[str, str] = {}
         """What stands for the path's parameters; a row's `prepare` may change it."""
         self.query: dict[str, str] = {}
@@ -26,6 +27,7 @@ class Scene:
         self.alice = await self.server.register("alice")
         self.bob = await self.server.register("bob")
         self.carol = await self.server.register("carol")
+        self.root = await new_admin(self.server)
         room_id = await self.alice.create_room(preset="public_chat", name="Attic")
         await self.bob.join(room_id)
         self.path = {
@@ -69,7 +71,7 @@ class Row(NamedTuple):
     query: Mapping[str, str] = {}
     path: Mapping[str, str] = {}
     caller: str = "alice"
-    """alice, bob, carol or nobody."""
+    """alice, bob, carol, root or nobody."""
     prepare: Callable[[Scene], Awaitable[object]] | None = None
     """What has to happen before, and what is only known then: it may change the scene's path, query and body."""
     settings: Mapping[str, Any] = {}

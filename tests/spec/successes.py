@@ -9,11 +9,16 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
+from service_kit.account_settings import SupportSettings, TurnSettings
 from service_kit.config import RegistrationSettings
 from tests.in_process import PASSWORD
 from tests.spec.scene import Row, Scene
 
 BOB, CAROL = "@bob:example.org", "@carol:example.org"
+
+
+async def _alice(scene: Scene) -> None:
+    scene.alice = await scene.server.register("alice")
 
 
 async def _account_data(scene: Scene) -> None:
@@ -75,6 +80,8 @@ async def _push_rule(scene: Scene) -> None:
 
 
 WITH_TOKENS = {"registration": RegistrationSettings(mode="token", tokens=[SecretStr("sesame")])}
+WITH_SUPPORT = {"support": SupportSettings(page="https://example.org/help")}
+WITH_TURN = {"turn": TurnSettings(uris=["turn:turn.example.org"], shared_secret=SecretStr("sesame"))}
 LOGIN = {
     "type": "m.login.password",
     "identifier": {"type": "m.id.user", "user": "alice"},
@@ -87,6 +94,11 @@ ROWS: Mapping[str, Row] = {
     "getAccountDataPerRoom": Row(prepare=_account_data),
     # account_deactivation
     "deactivateAccount": Row(prepare=_alices_password),
+    # admin
+    "getAdminLockUser": Row(caller="root"),
+    "getAdminSuspendUser": Row(caller="root"),
+    "setAdminLockUser": Row({"locked": True}, caller="root"),
+    "setAdminSuspendUser": Row({"suspended": True}, caller="root"),
     # banning
     "ban": Row({"user_id": BOB}),
     "unban": Row({"user_id": BOB}, prepare=_banned_bob),
@@ -112,6 +124,8 @@ ROWS: Mapping[str, Row] = {
     "forgetRoom": Row(prepare=_left),
     # login
     "login": Row(LOGIN, caller="nobody"),
+    # login_token
+    "generateLoginToken": Row(prepare=_alices_password),
     # message_pagination
     "getRoomEvents": Row(query={"dir": "b"}),
     # password_management
@@ -141,6 +155,10 @@ ROWS: Mapping[str, Row] = {
     "setRoomStateWithKey": Row({"name": "Cellar"}, path={"eventType": "m.room.name"}),
     # rooms
     "getRoomStateWithKey": Row(path={"eventType": "m.room.name"}),
+    # support
+    "getWellknownSupport": Row(caller="nobody", settings=WITH_SUPPORT),
     # typing
     "setTyping": Row({"typing": True, "timeout": 1000}),
+    # voip
+    "getTurnServer": Row(settings=WITH_TURN, prepare=_alice),
 }

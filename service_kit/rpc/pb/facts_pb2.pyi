@@ -177,20 +177,38 @@ class ForgottenFact(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., event_id: _Optional[str] = ..., sender: _Optional[str] = ..., position: _Optional[int] = ...) -> None: ...
 
 class AccountFact(_message.Message):
-    __slots__ = ("user_id", "password_hash", "admin", "deactivated", "created_at_ms", "guest")
+    __slots__ = ("user_id", "password_hash", "admin", "deactivated", "created_at_ms", "guest", "locked", "suspended", "callers_changed", "accepted_policies")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     PASSWORD_HASH_FIELD_NUMBER: _ClassVar[int]
     ADMIN_FIELD_NUMBER: _ClassVar[int]
     DEACTIVATED_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     GUEST_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    CALLERS_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_POLICIES_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     password_hash: str
     admin: bool
     deactivated: bool
     created_at_ms: int
     guest: bool
-    def __init__(self, user_id: _Optional[str] = ..., password_hash: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ...) -> None: ...
+    locked: bool
+    suspended: bool
+    callers_changed: bool
+    accepted_policies: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, user_id: _Optional[str] = ..., password_hash: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ..., locked: _Optional[bool] = ..., suspended: _Optional[bool] = ..., callers_changed: _Optional[bool] = ..., accepted_policies: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LoginTokenFact(_message.Message):
+    __slots__ = ("token_sha256", "expires_at_ms", "deleted")
+    TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    token_sha256: bytes
+    expires_at_ms: int
+    deleted: bool
+    def __init__(self, token_sha256: _Optional[bytes] = ..., expires_at_ms: _Optional[int] = ..., deleted: _Optional[bool] = ...) -> None: ...
 
 class DeviceFact(_message.Message):
     __slots__ = ("device_id", "display_name", "deleted", "created_at_ms", "revoked_sha256", "last_seen_ip", "last_seen_ts_ms")
@@ -251,7 +269,7 @@ class FilterFact(_message.Message):
     def __init__(self, filter_id: _Optional[str] = ..., filter_json: _Optional[bytes] = ...) -> None: ...
 
 class Fact(_message.Message):
-    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "alias", "published_room", "upgrade")
+    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "alias", "published_room", "upgrade", "login_token")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
@@ -271,6 +289,7 @@ class Fact(_message.Message):
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_ROOM_FIELD_NUMBER: _ClassVar[int]
     UPGRADE_FIELD_NUMBER: _ClassVar[int]
+    LOGIN_TOKEN_FIELD_NUMBER: _ClassVar[int]
     room_id: str
     user_id: str
     command_id: bytes
@@ -290,7 +309,8 @@ class Fact(_message.Message):
     alias: _room_directory_pb2.AliasFact
     published_room: _room_directory_pb2.PublishedRoomFact
     upgrade: _room_directory_pb2.UpgradeFact
-    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ...) -> None: ...
+    login_token: LoginTokenFact
+    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ...) -> None: ...
 
 class FactDelivery(_message.Message):
     __slots__ = ("shard", "epoch", "after_position", "head_position", "facts")
@@ -367,9 +387,11 @@ class LedgerHead(_message.Message):
     def __init__(self, position: _Optional[int] = ...) -> None: ...
 
 class TokenRevoked(_message.Message):
-    __slots__ = ("token_sha256", "user_id")
+    __slots__ = ("token_sha256", "user_id", "account_changed")
     TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_CHANGED_FIELD_NUMBER: _ClassVar[int]
     token_sha256: _containers.RepeatedScalarFieldContainer[bytes]
     user_id: str
-    def __init__(self, token_sha256: _Optional[_Iterable[bytes]] = ..., user_id: _Optional[str] = ...) -> None: ...
+    account_changed: bool
+    def __init__(self, token_sha256: _Optional[_Iterable[bytes]] = ..., user_id: _Optional[str] = ..., account_changed: _Optional[bool] = ...) -> None: ...

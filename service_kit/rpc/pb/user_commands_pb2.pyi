@@ -23,18 +23,56 @@ class NewSession(_message.Message):
     def __init__(self, device_id: _Optional[str] = ..., initial_device_display_name: _Optional[str] = ..., access_token_sha256: _Optional[bytes] = ..., refresh_token_sha256: _Optional[bytes] = ..., access_token_lifetime_ms: _Optional[int] = ..., client_ip: _Optional[str] = ...) -> None: ...
 
 class RegisterUser(_message.Message):
-    __slots__ = ("user_id", "password", "admin", "guest", "session")
+    __slots__ = ("user_id", "password", "admin", "guest", "session", "guest_token_sha256", "accepted_policies")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     PASSWORD_FIELD_NUMBER: _ClassVar[int]
     ADMIN_FIELD_NUMBER: _ClassVar[int]
     GUEST_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    GUEST_TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_POLICIES_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     password: str
     admin: bool
     guest: bool
     session: NewSession
-    def __init__(self, user_id: _Optional[str] = ..., password: _Optional[str] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ..., session: _Optional[_Union[NewSession, _Mapping]] = ...) -> None: ...
+    guest_token_sha256: bytes
+    accepted_policies: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, user_id: _Optional[str] = ..., password: _Optional[str] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ..., session: _Optional[_Union[NewSession, _Mapping]] = ..., guest_token_sha256: _Optional[bytes] = ..., accepted_policies: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SetModeration(_message.Message):
+    __slots__ = ("user_id", "locked", "suspended")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    locked: bool
+    suspended: bool
+    def __init__(self, user_id: _Optional[str] = ..., locked: _Optional[bool] = ..., suspended: _Optional[bool] = ...) -> None: ...
+
+class GetAccount(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    def __init__(self, user_id: _Optional[str] = ...) -> None: ...
+
+class NewLoginToken(_message.Message):
+    __slots__ = ("user_id", "token_sha256", "lifetime_ms")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    LIFETIME_MS_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    token_sha256: bytes
+    lifetime_ms: int
+    def __init__(self, user_id: _Optional[str] = ..., token_sha256: _Optional[bytes] = ..., lifetime_ms: _Optional[int] = ...) -> None: ...
+
+class LoginWithToken(_message.Message):
+    __slots__ = ("token_sha256", "session")
+    TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    token_sha256: bytes
+    session: NewSession
+    def __init__(self, token_sha256: _Optional[bytes] = ..., session: _Optional[_Union[NewSession, _Mapping]] = ...) -> None: ...
 
 class LoginWithPassword(_message.Message):
     __slots__ = ("user_id", "password", "session")
@@ -241,7 +279,7 @@ class GetFilter(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., filter_id: _Optional[str] = ...) -> None: ...
 
 class UserCommand(_message.Message):
-    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag")
+    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag", "set_moderation", "get_account", "new_login_token", "login_with_token")
     REGISTER_USER_FIELD_NUMBER: _ClassVar[int]
     LOGIN_WITH_PASSWORD_FIELD_NUMBER: _ClassVar[int]
     CHECK_PASSWORD_FIELD_NUMBER: _ClassVar[int]
@@ -263,6 +301,10 @@ class UserCommand(_message.Message):
     GET_FILTER_FIELD_NUMBER: _ClassVar[int]
     CHANGE_PUSH_RULE_FIELD_NUMBER: _ClassVar[int]
     SET_TAG_FIELD_NUMBER: _ClassVar[int]
+    SET_MODERATION_FIELD_NUMBER: _ClassVar[int]
+    GET_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    NEW_LOGIN_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LOGIN_WITH_TOKEN_FIELD_NUMBER: _ClassVar[int]
     register_user: RegisterUser
     login_with_password: LoginWithPassword
     check_password: CheckPassword
@@ -284,23 +326,47 @@ class UserCommand(_message.Message):
     get_filter: GetFilter
     change_push_rule: ChangePushRule
     set_tag: SetTag
-    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ...) -> None: ...
+    set_moderation: SetModeration
+    get_account: GetAccount
+    new_login_token: NewLoginToken
+    login_with_token: LoginWithToken
+    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ..., set_moderation: _Optional[_Union[SetModeration, _Mapping]] = ..., get_account: _Optional[_Union[GetAccount, _Mapping]] = ..., new_login_token: _Optional[_Union[NewLoginToken, _Mapping]] = ..., login_with_token: _Optional[_Union[LoginWithToken, _Mapping]] = ...) -> None: ...
 
 class TokenOwner(_message.Message):
-    __slots__ = ("user_id", "device_id", "expires_at_ms", "soft_logged_out", "admin", "guest")
+    __slots__ = ("user_id", "device_id", "expires_at_ms", "soft_logged_out", "admin", "guest", "locked", "suspended")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
     SOFT_LOGGED_OUT_FIELD_NUMBER: _ClassVar[int]
     ADMIN_FIELD_NUMBER: _ClassVar[int]
     GUEST_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     device_id: str
     expires_at_ms: int
     soft_logged_out: bool
     admin: bool
     guest: bool
-    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., expires_at_ms: _Optional[int] = ..., soft_logged_out: _Optional[bool] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ...) -> None: ...
+    locked: bool
+    suspended: bool
+    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., expires_at_ms: _Optional[int] = ..., soft_logged_out: _Optional[bool] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ..., locked: _Optional[bool] = ..., suspended: _Optional[bool] = ...) -> None: ...
+
+class Account(_message.Message):
+    __slots__ = ("user_id", "admin", "guest", "deactivated", "locked", "suspended")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_FIELD_NUMBER: _ClassVar[int]
+    GUEST_FIELD_NUMBER: _ClassVar[int]
+    DEACTIVATED_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    admin: bool
+    guest: bool
+    deactivated: bool
+    locked: bool
+    suspended: bool
+    def __init__(self, user_id: _Optional[str] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., locked: _Optional[bool] = ..., suspended: _Optional[bool] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("user_id", "device_id", "expires_in_ms")
@@ -339,7 +405,7 @@ class UserSummary(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ...) -> None: ...
 
 class UserReply(_message.Message):
-    __slots__ = ("session", "token_owner", "devices", "json", "filter_id", "users", "matched", "more")
+    __slots__ = ("session", "token_owner", "devices", "json", "filter_id", "users", "matched", "more", "account")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TOKEN_OWNER_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -348,6 +414,7 @@ class UserReply(_message.Message):
     USERS_FIELD_NUMBER: _ClassVar[int]
     MATCHED_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     session: Session
     token_owner: TokenOwner
     devices: _containers.RepeatedCompositeFieldContainer[Device]
@@ -356,4 +423,5 @@ class UserReply(_message.Message):
     users: _containers.RepeatedCompositeFieldContainer[UserSummary]
     matched: bool
     more: bool
-    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., token_owner: _Optional[_Union[TokenOwner, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., json: _Optional[bytes] = ..., filter_id: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserSummary, _Mapping]]] = ..., matched: _Optional[bool] = ..., more: _Optional[bool] = ...) -> None: ...
+    account: Account
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., token_owner: _Optional[_Union[TokenOwner, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., json: _Optional[bytes] = ..., filter_id: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserSummary, _Mapping]]] = ..., matched: _Optional[bool] = ..., more: _Optional[bool] = ..., account: _Optional[_Union[Account, _Mapping]] = ...) -> None: ...

@@ -1,7 +1,7 @@
 """versions, wellknown and capabilities: what clients ask first."""
 
 from service_kit.config import HostedServerSettings
-from tests.api_gateway.account_gateway import AccountGateway
+from tests.api_gateway.account_gateway import AccountGateway, password_auth
 from tests.api_gateway.conftest import StartGateway
 
 
@@ -37,3 +37,30 @@ async def test_capabilities_are_for_those_with_an_account(gateway: AccountGatewa
     versions = capabilities["m.room_versions"]
     assert versions["available"][versions["default"]] == "stable"
     assert capabilities["m.change_password"] == {"enabled": True}
+
+
+async def test_what_may_not_be_changed_is_said_and_refused(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(
+        capabilities={"change_password": False, "profile_fields_disallowed": ["displayname", "org.example.job"]}
+    )
+    session = await gateway.register()
+    told = (await gateway.get("capabilities", token=session.token)).body["capabilities"]
+    assert told["m.change_password"] == {"enabled": False}
+    assert told["m.profile_fields"] == {"enabled": True, "disallowed": ["displayname", "org.example.job"]}
+    assert (told["m.set_displayname"], told["m.set_avatar_url"]) == ({"enabled": False}, {"enabled": True})
+    profile = f"profile/{session.user_id}/"
+    for field, status in (("displayname", 403), ("org.example.job", 403), ("avatar_url", 200)):
+        assert (await gateway.put(profile + field, {field: "x"}, token=session.token)).status == status
+    body = {"new_password": "another horse", "auth": password_auth(session.user_id)}
+    assert (await gateway.post("account/password", body, token=session.token)).body["errcode"] == "M_FORBIDDEN"
+
+
+async def test_allowed_profile_fields_leave_out_all_others(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(capabilities={"profile_fields_allowed": ["avatar_url"]})
+    session = await gateway.register()
+    told = (await gateway.get("capabilities", token=session.token)).body["capabilities"]
+    assert told["m.profile_fields"] == {"enabled": True, "allowed": ["avatar_url"]}
+    assert told["m.set_displayname"] == {"enabled": False}
+    profile = f"profile/{session.user_id}/"
+    for field, status in (("displayname", 403), ("avatar_url", 200)):
+        assert (await gateway.put(profile + field, {field: "x"}, token=session.token)).status == status

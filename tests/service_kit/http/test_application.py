@@ -38,7 +38,10 @@ class Tokens:
     """Knows one token, and a guest's."""
 
     def cached(self, token: str) -> Caller | None:
-        known = {"token": Caller("@a:b", "D", False, False, b""), "guest": Caller("@1:b", "G", False, True, b"")}
+        known = {
+            "token": Caller("@a:b", "D", False, False, b""),
+            "guest": Caller("@1:b", "G", False, True, b"", restricted=True),
+        }
         return known.get(token)
 
     async def caller_of(self, token: str, client_ip: str = "") -> Caller:

@@ -155,6 +155,23 @@ async def test_answer_from_before_a_revocation_is_not_remembered(scene: Scene) -
     assert scene.authentication.cached(TOKEN) is None
 
 
+async def test_what_a_locked_users_tokens_may_do_is_asked_anew_and_nobody_elses(scene: Scene) -> None:
+    other = new_access_token(SHARD)
+    scene.users.owners[other.sha256] = TokenOwner(user_id="@other:b", guest=True)
+    assert not (await scene.authentication.caller_of(TOKEN)).restricted
+    assert (await scene.authentication.caller_of(other.text)).restricted
+    scene.users.owners[token_sha256(TOKEN)].locked = True
+    changed = TokenRevoked(user_id="@a:b", account_changed=True)
+    await scene.bus.publish(TOKEN_REVOKED, changed.SerializeToString())
+    await scene.bus.flush()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert scene.authentication.cached(TOKEN) is None
+    assert scene.authentication.cached(other.text) is not None
+    caller = await scene.authentication.caller_of(TOKEN)
+    assert (caller.locked, caller.suspended, caller.restricted) == (True, False, True)
+
+
 async def test_everything_is_forgotten_after_a_broken_connection(scene: Scene) -> None:
     await scene.authentication.caller_of(TOKEN)
     await scene.authentication.forget_all()
