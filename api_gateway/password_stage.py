@@ -30,8 +30,9 @@ class PasswordAuth:
 
         async def check(given: AuthData) -> None:
             self._rate_limits.check(LOGIN, caller.user_id)
-            if not _is_for(caller, given) or not await is_password_of(self._users, caller, given.get("password")):
-                raise StageFailed("M_FORBIDDEN", WRONG)
+            with self._rate_limits.login_attempt(caller.user_id, "", StageFailed):
+                if not _is_for(caller, given) or not await is_password_of(self._users, caller, given.get("password")):
+                    raise StageFailed("M_FORBIDDEN", WRONG)
 
         await self._interactive_auth.demand(f"{operation} {caller.user_id}", auth, {PASSWORD: check})
 

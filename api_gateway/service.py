@@ -20,7 +20,8 @@ from service_kit.hosted_servers import HostedServers
 from service_kit.http.application import HttpApplication
 from service_kit.http.authentication import Authentication
 from service_kit.http.endpoint import collect
-from service_kit.http.rate_limits import RateLimits, rates_of
+from service_kit.http.rate_limits import RateLimits
+from service_kit.http.shared_rate_limits import SharedRateLimits
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.queries import AskedRoomQueries, Asker, RoomQueries
 from service_kit.shards import ShardMap
@@ -42,7 +43,8 @@ class ApiGateway:
         clock: Clock,
     ) -> None:
         commands = CommandClient(bus, shards, clock)
-        rate_limits = RateLimits(rates_of(settings.rate_limits), clock, enabled=settings.rate_limits.enabled)
+        rate_limits = RateLimits.of_settings(settings.rate_limits, clock)
+        self._shared_rate_limits = SharedRateLimits(rate_limits, bus, clock)
         interactive_auth = UserInteractiveAuth.of_cluster(hosted_servers, clock)
         self._authentication = Authentication(commands, bus, shards, clock)
         self._ready = False
@@ -73,6 +75,7 @@ class ApiGateway:
 
     async def start(self) -> None:
         await self._authentication.start()
+        await self._shared_rate_limits.start()
         self._ready = True
 
     def is_ready(self) -> bool:
@@ -84,4 +87,5 @@ class ApiGateway:
 
     async def stop(self) -> None:
         self._ready = False
+        await self._shared_rate_limits.stop()
         await self._authentication.stop()

@@ -213,16 +213,27 @@ def _limit(per_second: float, burst: int, description: str) -> Any:
 
 
 class RateLimitSettings(Section):
-    """Limits on what one client may ask for; each process counts for itself."""
+    """Limits on what one client may ask for, counted by all gateways together (ADR-0024).
+
+    A proxy must be one of `http.trusted_proxies`, or all clients seem to have its address. IPv6 counts by /64.
+    """
 
     enabled: bool = Field(default=True, description="Whether there are any limits.")
+    exempt_users: list[str] = Field(default=[], description="User IDs, such as of bots, without limits.")
+    exempt_addresses: list[str] = Field(
+        default=[], description="Addresses or networks, such as a bridge's or a monitor's, without limits."
+    )
     login: RateLimit = _limit(0.2, 10, "Logins and password checks, by client address and by account.")
+    login_failure: RateLimit = _limit(0.05, 6, "Logins and password checks that fail, by account.")
+    login_failure_address: RateLimit = _limit(0.1, 20, "Logins that fail, by client address.")
     registration: RateLimit = _limit(0.2, 5, "New accounts, by client address.")
     message: RateLimit = _limit(5, 50, "Events sent into rooms, by user.")
     membership: RateLimit = _limit(1, 20, "Joins, invites, kicks, bans, by user.")
     create_room: RateLimit = _limit(0.2, 10, "New rooms, by user.")
     sync: RateLimit = _limit(10, 50, "Calls of /sync, by user.")
     other: RateLimit = _limit(50, 200, "Everything else, by user, or by client address where nobody is logged in.")
+    room: RateLimit = _limit(100, 500, "Events sent into one room, by everybody together.")
+    address: RateLimit = _limit(500, 2000, "All requests from one client address, whoever is logged in there.")
 
 
 class RoomSettings(Section):

@@ -15,7 +15,8 @@ from service_kit.config import Settings
 from service_kit.http.application import HttpApplication
 from service_kit.http.authentication import Authentication
 from service_kit.http.endpoint import collect
-from service_kit.http.rate_limits import RateLimits, rates_of
+from service_kit.http.rate_limits import RateLimits
+from service_kit.http.shared_rate_limits import SharedRateLimits
 from service_kit.ledger.follow import FactFollower
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.facts_pb2 import Fact, TokenRevoked
@@ -74,6 +75,8 @@ class SyncApi:
         self._bus = bus
         self._revocations: Subscription | None = None
         self._authentication = Authentication(commands, bus, shards, clock)
+        rate_limits = RateLimits.of_settings(settings.rate_limits, clock)
+        self._shared_rate_limits = SharedRateLimits(rate_limits, bus, clock)
         providers: dict[Any, object] = {
             Asker: asker,
             SavedFilters: SavedFilters(commands),
@@ -85,7 +88,7 @@ class SyncApi:
             collect(endpoints),
             providers,
             self._authentication,
-            RateLimits(rates_of(settings.rate_limits), clock, enabled=settings.rate_limits.enabled),
+            rate_limits,
             clock=clock,
             trusted_proxies=settings.http.trusted_proxies,
             body_bytes_max=settings.http.body_max_kib * 1024,
@@ -94,6 +97,7 @@ class SyncApi:
 
     async def start(self) -> None:
         await self._authentication.start()
+        await self._shared_rate_limits.start()
         self._revocations = await self._bus.subscribe(TOKEN_REVOKED, self._on_revoked)
         await self.follower.start()
         self.users.start()
@@ -116,6 +120,7 @@ class SyncApi:
         await self.follower.stop()
         if self._revocations is not None:
             await self._revocations.unsubscribe()
+        await self._shared_rate_limits.stop()
         await self._authentication.stop()
 
     def _on_fact(self, shard: Shard, position: int, fact: Fact) -> None:

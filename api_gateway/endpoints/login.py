@@ -105,7 +105,8 @@ async def _with_password(call: LoginCall) -> tuple[Session, Tokens]:
     tokens = call.tokens_at(users.shards.of_user(user_id))
     session = new_session(tokens, body.device_id, body.initial_device_display_name, client_ip=call.request.client_ip)
     command = LoginWithPassword(user_id=user_id, password=body.password, session=session)
-    return (await users.user(user_id, UserCommand(login_with_password=command))).session, tokens
+    with call.rate_limits.login_attempt(user_id, call.request.client_ip):
+        return (await users.user(user_id, UserCommand(login_with_password=command))).session, tokens
 
 
 async def _with_token(call: LoginCall) -> tuple[Session, Tokens]:

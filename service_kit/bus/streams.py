@@ -8,6 +8,7 @@
 | head.<group>.<shard>     | shard owners      | who has it in that group      | LedgerHead                       |
 | owner.<kind>             | new shard owners  | every consumer                | OwnerAnnouncement (shard, epoch) |
 | token.revoked            | userserver        | every gateway and sync worker | TokenRevoked                     |
+| rates.drawn.<limit>      | gateways, sync    | every other of them           | RatesDrawn                       |
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ def ledger_head(shard: Shard) -> str:
 
 def owner_announcements(kind: str) -> str:
     return f"owner.{kind}"
+
+
+def rates_drawn(limit: str) -> str:
+    return f"rates.drawn.{limit}"
 
 
 def has_one_receiver(subject: str) -> bool:

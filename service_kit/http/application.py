@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ from service_kit.http.endpoint import Auth, BoundEndpoint, Endpoint, Providers
 from service_kit.http.errors import answer_to, error_answer
 from service_kit.http.metrics import HTTP_METRICS
 from service_kit.http.proxies import TrustedProxies
-from service_kit.http.rate_limits import OTHER, RateLimits
+from service_kit.http.rate_limits import OTHER, RateLimit, RateLimits
 from service_kit.http.request import (
     BODY_BYTES_MAX,
     Answer,
@@ -258,7 +258,7 @@ class _Target:
         declaration = endpoint.declaration
         caller = None if declaration.auth is Auth.NONE else await self._caller(request)
         if declaration.rate_limit is not None:
-            self._rate_limits.check(declaration.rate_limit, caller.user_id if caller else request.client_ip)
+            self._check_rate(declaration.rate_limit, caller, request.client_ip, arguments)
         if endpoint.wants_caller:
             arguments["caller"] = caller
         if endpoint.wants_request:
@@ -269,6 +269,14 @@ class _Target:
             request.body = await incoming.read_body(self._body_bytes_max)
             arguments["body"] = endpoint.decode_body(request.body)
         return _as_answer(await endpoint.call(**arguments))
+
+    def _check_rate(
+        self, limit: RateLimit, caller: Caller | None, client_ip: str, arguments: Mapping[str, object]
+    ) -> None:
+        if caller is None:
+            self._rate_limits.check_request(limit, "", client_ip)
+        elif caller.rate_limited:
+            self._rate_limits.check_request(limit, caller.user_id, client_ip, str(arguments.get("room_id", "")))
 
     async def _caller(self, request: Request) -> Caller | None:
         declaration = self.endpoint.declaration
@@ -281,7 +289,7 @@ class _Target:
         caller = self._authenticate.cached(token)
         if caller is None:
             # Guessing tokens costs a question each, and is limited by address as nothing else is known.
-            self._rate_limits.check(OTHER, request.client_ip)
+            self._rate_limits.check_request(OTHER, "", request.client_ip)
             caller = await self._authenticate.caller_of(token, request.client_ip)
         if caller.restricted:
             declaration.check_restrictions(caller)

@@ -44,6 +44,8 @@ class Caller(NamedTuple):
     suspended: bool = False
     restricted: bool = False
     """guest, locked or suspended: only then endpoints have to be looked at more closely"""
+    rate_limited: bool = True
+    """False for whom no limits hold: an application service whose registration says `rate_limited: false`."""
 
 
 class Authenticator(Protocol):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,11 +42,15 @@ def wait_until(what: str, probe: Callable[[], T | None], timeout_s: float = 30.0
 class PlexusServer:
     """`plexus up` as a child process. The data directory outlives it, so that it can be started again."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(
+        self, directory: Path, *options: str, rate_limits: bool = False, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`environment`: settings, as `PLEXUS_…` variables."""
         self.data_dir = directory / "data"
         self.listen = f"127.0.0.1:{free_port()}"
         self.base_url = f"http://{self.listen}"
-        self._options = options
+        self._options = options if rate_limits else ("--no-rate-limits", *options)
+        self._environment = dict(environment or {})
         self._log_path = directory / "plexus.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -57,8 +61,9 @@ class PlexusServer:
     def start(self) -> PlexusServer:
         before = len(self.output)
         command = [sys.executable, "-m", "homeserver", "up", "--data-dir", str(self.data_dir), "--listen", self.listen]
-        command += ["--open-registration", "--no-rate-limits", "--log-level", "warning", *self._options]
+        command += ["--open-registration", "--log-level", "warning", *self._options]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PLEXUS_")}
+        environment |= self._environment
         with self._log_path.open("ab") as output:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=environment)
         try:
@@ -118,6 +123,11 @@ class PlexusServer:
         """Process IDs of all descendants whose command line contains `name`."""
         assert self.process is not None
         return [pid for pid in _descendants(self.process.pid) if name in _command_line(pid)]
+
+    def addresses(self, component: str) -> list[str]:
+        """With --processes: where the processes of a component listen themselves, behind the proxy."""
+        lines = [_command_line(pid) for pid in self.children(f"homeserver {component} ")]
+        return sorted(f"http://{line.split('--listen ')[1].split()[0]}" for line in lines)
 
 
 def read_url(url: str) -> tuple[int, str]:
