@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matrix_protocol.events.format import Event
+from roomserver.input import publication
 from roomserver.input.event_fact import ChangedEvent, RedactedEvent, add_redacted_event, event_fact
 from roomserver.input.new_event import EventDraft
 from roomserver.state.client_transactions import DeviceInRoom, scoped_txn_id
@@ -39,6 +40,10 @@ def append_event(
             _change_in_memory(shard, room, redacted.successor)
     advance(shard, room, event, fact)
     room.last_position = batch.add(fact)
+    if event.state_key is not None:
+        publication.follow(shard, room, event.type, batch)
+    elif redacted is not None and redacted.target.row.state_key is not None:
+        publication.follow(shard, room, redacted.target.row.type, batch)
     if draft.client_txn_id:
         device = DeviceInRoom(room.room_id, draft.sender, draft.device_id)
         scoped = scoped_txn_id(room.room_id, draft.type, draft.redacts or "", draft.client_txn_id)

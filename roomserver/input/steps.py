@@ -6,6 +6,7 @@
     receipts.py         POST receipt
     typing.py           PUT typing
     forget.py           POST forget
+    publication.py      PUT directory/list/room       also: the entry follows the room
     aliases.py          PUT, DELETE directory/room    canonical_alias.py: what a room may say of its aliases
 
 Those that make events share new_event.py (build, authorise, sign), event_fact.py
@@ -18,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from roomserver.input import aliases, create_room, forget, membership, receipts, send_event, typing
+from roomserver.input import aliases, create_room, forget, membership, publication, receipts, send_event, typing
 from roomserver.state.shard import OwnedShard
 from service_kit.ledger.domain import Batch
 from service_kit.rpc.pb.room_commands_pb2 import RoomReply
@@ -38,6 +39,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "set_receipt": Step(receipts.prepare, receipts.execute),
     "set_typing": Step(typing.prepare, typing.execute),
     "forget_room": Step(forget.prepare, forget.execute),
+    "set_visibility": Step(publication.prepare, publication.execute),
     "set_alias": Step(aliases.prepare_set, aliases.execute_set),
     "delete_alias": Step(aliases.prepare_delete, aliases.execute_delete),
 }

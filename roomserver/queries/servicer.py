@@ -8,6 +8,7 @@
 | get_receipts      | receipts.py                                   |
 | get_rooms_of_user | rooms_of_user.py                              |
 | get_alias, …      | aliases.py                                    |
+| get_published_rooms | published.py                                |
 | get_standing      | here                                          |
 
 Who may see what is decided in viewer.py. Everything is read from the tables,
@@ -27,6 +28,7 @@ from roomserver.queries import state, timeline
 from roomserver.queries.aliases import read_alias, read_aliases_of_room
 from roomserver.queries.event import read_event
 from roomserver.queries.event_filter import compile_filter
+from roomserver.queries.published import page_of
 from roomserver.queries.receipts import receipt_chunks
 from roomserver.queries.rooms_of_user import rooms_of_user_chunks
 from roomserver.queries.state import MEMBER, Wanted, state_pages
@@ -34,7 +36,8 @@ from roomserver.queries.summary import summary_of
 from roomserver.queries.timeline import Buckets, Page, Span
 from roomserver.queries.viewer import viewer_of
 from roomserver.state.room import RoomInMemory
-from roomserver.tables import ROOMS
+from roomserver.state.shard import OwnedShard
+from roomserver.tables import PUBLISHED_ROOMS_BY_SHARD, ROOMS
 from service_kit.ledger.domain import ShardDomain
 from service_kit.ledger.progress import Progress
 from service_kit.rpc.pb.room_directory_pb2 import (
@@ -42,8 +45,12 @@ from service_kit.rpc.pb.room_directory_pb2 import (
     AliasesOfRoomAnswer,
     AliasesOfRoomRequest,
     AliasRequest,
+    PublishedRoomsAnswer,
+    PublishedRoomsRequest,
     StandingAnswer,
     StandingRequest,
+    VisibilityAnswer,
+    VisibilityRequest,
 )
 from service_kit.rpc.pb.room_queries_pb2 import (
     EventRequest,
@@ -59,7 +66,7 @@ from service_kit.rpc.pb.room_queries_pb2 import (
     TimelineRequest,
 )
 from service_kit.rpc.queries import WrongOwner
-from service_kit.shards import Shard, ShardMap
+from service_kit.shards import ROOM, Shard, ShardMap
 from service_kit.store.interface import Store
 
 STATE_ENTRIES_MAX: Final = 500
@@ -179,6 +186,21 @@ class RoomQueryService:
             may_send_state=can_send_state(room.power_levels(), request.user_id, request.event_type),
         )
 
+    async def get_visibility(self, request: VisibilityRequest) -> VisibilityAnswer:
+        """Raises NotFound."""
+        await self._committed_position(request.room_id)
+        if await self._store.get(ROOMS, (request.room_id,)) is None:
+            raise NotFound("There is no such room on this server")
+        key = (str(self._shards.of_room(request.room_id)), request.server_name, request.room_id)
+        return VisibilityAnswer(published=await self._store.get(PUBLISHED_ROOMS_BY_SHARD, key) is not None)
+
+    async def get_published_rooms(self, request: PublishedRoomsRequest) -> PublishedRoomsAnswer:
+        """Of the shards among those asked for that this worker owns, the first one at least. Raises InvalidParam."""
+        owned = [(number, self._owned(Shard(ROOM, number))) for number in request.shard_numbers]
+        if not owned or owned[0][1] is None:
+            raise WrongOwner
+        return await page_of([(number, shard.published) for number, shard in owned if shard is not None], request)
+
     async def _summary(self, room_id: str) -> RoomSummary:
         room = await self._room(room_id)
         if room is None:
@@ -187,10 +209,14 @@ class RoomQueryService:
 
     async def _room(self, room_id: str) -> RoomInMemory | None:
         """As its owner knows it, perhaps ahead of what is committed. Raises WrongOwner."""
-        owner = self._owner_of(self._shards.of_room(room_id))
-        if owner is None:
+        shard = self._owned(self._shards.of_room(room_id))
+        if shard is None:
             raise WrongOwner
-        return await cast(RoomShardDomain, owner.domain).owned.load(room_id)
+        return await shard.load(room_id)
+
+    def _owned(self, shard: Shard) -> OwnedShard | None:
+        owner = self._owner_of(shard)
+        return None if owner is None else cast(RoomShardDomain, owner.domain).owned
 
     async def _committed_position(self, key: str) -> int:
         """What is committed now in the shard of this room or alias; on return the tables hold it. Raises WrongOwner."""

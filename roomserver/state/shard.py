@@ -11,6 +11,7 @@ from roomserver.state.cache import RoomBudget, ShardRooms
 from roomserver.state.client_transactions import ClientTransactions
 from roomserver.state.compact import MEMBER
 from roomserver.state.loading import load_room
+from roomserver.state.published import PublishedRooms
 from roomserver.state.recent import Recent, RecentContents
 from roomserver.state.resolver_threads import ResolverThreads
 from roomserver.state.room import KEPT_TYPES, RoomInMemory
@@ -18,6 +19,7 @@ from roomserver.state.typing import StopTyping, TypingUsers
 from roomserver.tables import (
     CURRENT_STATE_BY_ROOM,
     EVENTS_BY_ID,
+    PUBLISHED_ROOMS_BY_SHARD,
     TIMELINE_BY_ROOM,
     TYPING_BY_SHARD,
     CurrentStateRow,
@@ -72,6 +74,7 @@ class OwnedShard:
         """Ledger positions of the events that receipts point to."""
         self.aliases: Recent[str, RoomAliasRow] = Recent(ALIASES_MAX)
         """Set lately; without a room ID: deleted."""
+        self.published = PublishedRooms()
         self.resolver_threads = surroundings.resolver_threads
         self.columns_lock = asyncio.Lock()
         """Columns of one room at a time are loaded."""
@@ -80,10 +83,13 @@ class OwnedShard:
         self._loading: dict[str, asyncio.Future[None]] = {}
 
     async def recover(self) -> None:
-        """Take over who is typing."""
+        """Take over who is typing, and what is published."""
         async for page in self.store.pages(TYPING_BY_SHARD, (str(self.shard),)):
             for row in page:
                 self.typing.start(row.room_id, row.user_id, row.expires_at_ms)
+        async for published in self.store.pages(PUBLISHED_ROOMS_BY_SHARD, (str(self.shard),)):
+            for entry in published:
+                self.published.put(entry.server_name, entry.room_id, entry.joined_members, entry.entry_json)
 
     def close(self) -> None:
         self.rooms.close()

@@ -31,8 +31,12 @@ from service_kit.rpc.pb.room_directory_pb2 import (
     AliasesOfRoomAnswer,
     AliasesOfRoomRequest,
     AliasRequest,
+    PublishedRoomsAnswer,
+    PublishedRoomsRequest,
     StandingAnswer,
     StandingRequest,
+    VisibilityAnswer,
+    VisibilityRequest,
 )
 from service_kit.rpc.pb.room_queries_pb2 import (
     EventRequest,
@@ -126,6 +130,15 @@ GET_ALIAS = Question(
     lambda shards, request: shards.of_alias(request.alias),
 )
 GET_ALIASES_OF_ROOM = _room("GetAliasesOfRoom", "get_aliases_of_room", False, AliasesOfRoomRequest, AliasesOfRoomAnswer)
+GET_VISIBILITY = _room("GetVisibility", "get_visibility", False, VisibilityRequest, VisibilityAnswer)
+GET_PUBLISHED_ROOMS = Question(
+    "get_published_rooms",
+    "/homeserver.v1.RoomQueries/GetPublishedRooms",
+    False,
+    PublishedRoomsRequest,
+    PublishedRoomsAnswer,
+    lambda shards, request: Shard(ROOM, request.shard_numbers[0]),
+)
 GET_STANDING = _room("GetStanding", "get_standing", False, StandingRequest, StandingAnswer)
 GET_ACCOUNT_DATA = Question(
     "get_account_data",
@@ -145,6 +158,8 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_ALIAS,
     GET_ALIASES_OF_ROOM,
     GET_STANDING,
+    GET_VISIBILITY,
+    GET_PUBLISHED_ROOMS,
 )
 USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA,)
 

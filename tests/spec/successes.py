@@ -57,6 +57,14 @@ async def _room(scene: Scene) -> None:
     scene.body["room_id"] = scene.room_id
 
 
+async def _knockable(scene: Scene) -> None:
+    await scene.alice.put(scene.filled("/rooms/{roomId}/state/m.room.join_rules"), {"join_rule": "knock"}, expect=200)
+
+
+async def _published(scene: Scene) -> None:
+    await scene.alice.put(scene.filled("/directory/list/room/{roomId}"), {"visibility": "public"}, expect=200)
+
+
 async def _left(scene: Scene) -> None:
     await scene.alice.post(scene.filled("/rooms/{roomId}/leave"), expect=200)
 
@@ -120,8 +128,13 @@ ROWS: Mapping[str, Row] = {
     "joinRoomById": Row(caller="carol"),
     # kicking
     "kick": Row({"user_id": BOB}),
+    # knocking
+    "knockRoom": Row(caller="carol", prepare=_knockable),
     # leaving
     "forgetRoom": Row(prepare=_left),
+    # list_public_rooms
+    "getPublicRooms": Row(prepare=_published),
+    "queryPublicRooms": Row({"filter": {"generic_search_term": "attic"}}, prepare=_published),
     # login
     "login": Row(LOGIN, caller="nobody"),
     # login_token
