@@ -231,6 +231,7 @@ class RateLimitSettings(Section):
     membership: RateLimit = _limit(1, 20, "Joins, invites, kicks, bans, by user.")
     create_room: RateLimit = _limit(0.2, 10, "New rooms, by user.")
     sync: RateLimit = _limit(10, 50, "Calls of /sync, by user.")
+    directory: RateLimit = _limit(2, 30, "Pages of room directories and of spaces, summaries of rooms, by user.")
     other: RateLimit = _limit(50, 200, "Everything else, by user, or by client address where nobody is logged in.")
     room: RateLimit = _limit(100, 500, "Events sent into one room, by everybody together.")
     address: RateLimit = _limit(500, 2000, "All requests from one client address, whoever is logged in there.")

@@ -14,6 +14,7 @@ from matrix_protocol.identifiers import server_name_of
 from service_kit.hosted_servers import HostedServers
 from service_kit.http.authentication import Caller
 from service_kit.http.endpoint import Auth, endpoint
+from service_kit.http.rate_limits import DIRECTORY
 from service_kit.http.request import Request
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.room_commands_pb2 import RoomCommand
@@ -52,7 +53,7 @@ class VisibilityBody(msgspec.Struct):
     visibility: Literal["public", "private"] = "public"
 
 
-@endpoint("GET", "/_matrix/client/v3/publicRooms", operation="getPublicRooms", auth=Auth.NONE)
+@endpoint("GET", "/_matrix/client/v3/publicRooms", operation="getPublicRooms", auth=Auth.NONE, rate_limit=DIRECTORY)
 async def get_public_rooms(
     query: PublicRoomsQuery, request: Request, asker: Asker, shards: ShardMap, hosted_servers: HostedServers
 ) -> bytes:
@@ -60,7 +61,7 @@ async def get_public_rooms(
     return await public_rooms(asker, shards, Wish(server_name, query.limit, query.since))
 
 
-@endpoint("POST", "/_matrix/client/v3/publicRooms", operation="queryPublicRooms", guests=True)
+@endpoint("POST", "/_matrix/client/v3/publicRooms", operation="queryPublicRooms", rate_limit=DIRECTORY, guests=True)
 async def query_public_rooms(
     body: PublicRoomsBody,
     query: ServerQuery,

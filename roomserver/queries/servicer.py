@@ -10,6 +10,7 @@
 | get_alias, …      | aliases.py                                    |
 | get_published_rooms | published.py                                |
 | get_standing      | here                                          |
+| get_summaries     | outside.py                                    |
 
 Who may see what is decided in viewer.py. Everything is read from the tables,
 after they hold all that was committed when the question came.
@@ -28,6 +29,7 @@ from roomserver.queries import state, timeline
 from roomserver.queries.aliases import read_alias, read_aliases_of_room
 from roomserver.queries.event import read_event
 from roomserver.queries.event_filter import compile_filter
+from roomserver.queries.outside import ROOMS_MAX, look_at
 from roomserver.queries.published import page_of
 from roomserver.queries.receipts import receipt_chunks
 from roomserver.queries.rooms_of_user import rooms_of_user_chunks
@@ -49,6 +51,8 @@ from service_kit.rpc.pb.room_directory_pb2 import (
     PublishedRoomsRequest,
     StandingAnswer,
     StandingRequest,
+    SummariesRequest,
+    SummaryAnswer,
     VisibilityAnswer,
     VisibilityRequest,
 )
@@ -200,6 +204,21 @@ class RoomQueryService:
         if not owned or owned[0][1] is None:
             raise WrongOwner
         return await page_of([(number, shard.published) for number, shard in owned if shard is not None], request)
+
+    async def get_summaries(self, request: SummariesRequest) -> AsyncIterator[SummaryAnswer]:
+        """Of the rooms among those asked for that this worker owns, the first one at least. Raises InvalidParam."""
+        if not 1 <= len(request.room_ids) <= ROOMS_MAX:
+            raise InvalidParam(f"Ask for at most {ROOMS_MAX} rooms")
+        for room_id in request.room_ids:
+            if self._owned(self._shards.of_room(room_id)) is None:
+                if room_id == request.room_ids[0]:
+                    raise WrongOwner
+                continue
+            await self._committed_position(room_id)
+            shard = self._owned(self._shards.of_room(room_id))
+            if shard is None:
+                raise WrongOwner
+            yield await look_at(shard, room_id, request)
 
     async def _summary(self, room_id: str) -> RoomSummary:
         room = await self._room(room_id)

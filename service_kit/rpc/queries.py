@@ -35,6 +35,8 @@ from service_kit.rpc.pb.room_directory_pb2 import (
     PublishedRoomsRequest,
     StandingAnswer,
     StandingRequest,
+    SummariesRequest,
+    SummaryAnswer,
     VisibilityAnswer,
     VisibilityRequest,
 )
@@ -139,6 +141,14 @@ GET_PUBLISHED_ROOMS = Question(
     PublishedRoomsAnswer,
     lambda shards, request: Shard(ROOM, request.shard_numbers[0]),
 )
+GET_SUMMARIES = Question(
+    "get_summaries",
+    "/homeserver.v1.RoomQueries/GetSummaries",
+    True,
+    SummariesRequest,
+    SummaryAnswer,
+    lambda shards, request: shards.of_room(request.room_ids[0]),
+)
 GET_STANDING = _room("GetStanding", "get_standing", False, StandingRequest, StandingAnswer)
 GET_ACCOUNT_DATA = Question(
     "get_account_data",
@@ -160,6 +170,7 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_STANDING,
     GET_VISIBILITY,
     GET_PUBLISHED_ROOMS,
+    GET_SUMMARIES,
 )
 USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA,)
 
