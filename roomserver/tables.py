@@ -159,6 +159,8 @@ class ReceiptRow(NamedTuple):
     ts_ms: int
     position: int
     """of the receipt's own fact"""
+    event_position: int | None = None
+    """of the event that it points to. None: the row is older than this column."""
 
 
 class TypingRow(NamedTuple):

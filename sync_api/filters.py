@@ -100,6 +100,7 @@ class EventFilter:
         "json",
         "lazy_load_members",
         "limit",
+        "unread_thread_notifications",
     )
 
     def __init__(self, body: EventFilterBody | None) -> None:
@@ -108,6 +109,7 @@ class EventFilter:
         self.limit = body.limit
         self.lazy_load_members = bool(of_room.lazy_load_members)
         self.include_redundant_members = bool(of_room.include_redundant_members)
+        self.unread_thread_notifications = bool(of_room.unread_thread_notifications)
         self._types = TypeMatcher(body.types) if body.types is not None else None
         self._not_types = TypeMatcher(body.not_types) if body.not_types else None
         self._senders = frozenset(body.senders) if body.senders is not None else None

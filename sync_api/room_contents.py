@@ -22,6 +22,7 @@ from matrix_protocol.room_summary import heroes as heroes_of
 from service_kit.rpc.pb.facts_pb2 import ACCEPTED, ReceiptFact, RoomEventFact, TypingFact
 from service_kit.rpc.pb.room_queries_pb2 import RoomSummary
 from sync_api.entries import ENTRY_BYTES, MEMBER, EntryKey, StateEvent, TimelineEvent
+from sync_api.push_events import PushEvents
 
 TIMELINE_EVENTS_MAX = 50
 TIMELINE_EVENTS_READ = 25
@@ -44,6 +45,14 @@ class Receipt(NamedTuple):
     event_id: str
     thread_id: str
     ts_ms: int
+    event_position: int = 0
+    """of the event that it points to; 0 = not known"""
+
+    @classmethod
+    def from_fact(cls, position: int, fact: ReceiptFact) -> Receipt:
+        return cls(
+            position, fact.user_id, fact.receipt_type, fact.event_id, fact.thread_id, fact.ts_ms, fact.event_position
+        )
 
 
 class RoomContents:
@@ -57,7 +66,10 @@ class RoomContents:
         "last_member_position",
         "members",
         "members_complete",
+        "push_events",
         "receipts",
+        "receipts_complete",
+        "room_id",
         "state",
         "summary_position",
         "timeline",
@@ -66,7 +78,8 @@ class RoomContents:
         "typing_position",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, room_id: str) -> None:
+        self.room_id = room_id
         self.timeline: deque[TimelineEvent] = deque()
         self.timeline_after = 0
         self.state: dict[EntryKey, StateEvent] = {}
@@ -80,6 +93,8 @@ class RoomContents:
         self.heroes_stale = False
         self.last_member_position = 0
         self.receipts: dict[ReceiptKey, Receipt] = {}
+        self.receipts_complete = True
+        self.push_events = PushEvents(room_id)
         self.typing: dict[str, int] = {}
         self.typing_position = 0
         self.fragments: dict[object, tuple[int, bytes]] = {}
@@ -139,13 +154,12 @@ class RoomContents:
         if known is not None and known.position > position:
             self.receipts[key] = known
             return
-        self.receipts[key] = Receipt(
-            position, fact.user_id, fact.receipt_type, fact.event_id, fact.thread_id, fact.ts_ms
-        )
+        self.receipts[key] = Receipt.from_fact(position, fact)
         if known is None:
             self.bytes_held += ENTRY_BYTES
             if len(self.receipts) > RECEIPTS_MAX:
                 del self.receipts[next(iter(self.receipts))]
+                self.receipts_complete = False
 
     def apply_typing(self, position: int, fact: TypingFact) -> None:
         if position < self.typing_position:
@@ -187,6 +201,7 @@ class RoomContents:
     def _redact(self, event_id: str, client_json: bytes) -> None:
         """Whoever gets this event from now on gets what was left of it."""
         self.fragments.clear()
+        self.push_events.forget(event_id)
         for index in range(len(self.timeline) - 1, -1, -1):
             if self.timeline[index].event_id == event_id:
                 self.timeline[index] = self.timeline[index]._replace(client_json=client_json)

@@ -185,7 +185,7 @@ def _retrieve(task: asyncio.Task[Any]) -> None:
 
 
 async def read_contents(queries: RoomQueries, room_id: str) -> RoomContents:
-    contents = RoomContents()
+    contents = RoomContents(room_id)
     request = StateRequest(room_id=room_id, members_max=MEMBERS_COMPLETE_MAX, with_summary=True)
     async for chunk in queries.get_state(request):
         if chunk.HasField("summary"):

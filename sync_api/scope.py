@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service_kit.rpc.queries import RoomQueries
 from service_kit.tokens import SyncToken
 from sync_api.filters import TIMELINE_LIMIT_DEFAULT, SyncFilter
 from sync_api.lazy_members import SentMembers
 from sync_api.rooms import RoomViews
+from sync_api.unread.counters import ReaderUnread, UnreadCounters
 from sync_api.user_view import UserView
+
+EVENTS_OF_ANSWER_MAX = 5000
+"""So many events are asked for to count what is unread, for one answer. A room whose turn comes later is counted as far
+as memory goes; its counter is not kept, and made again with the next answer."""
 
 
 @dataclass(slots=True)
@@ -28,6 +33,10 @@ class SyncScope:
     timeline_limit_max: int
     rooms: RoomViews
     queries: RoomQueries
+    counters: UnreadCounters
+    unread: ReaderUnread
+    unread_events_left: int = field(default_factory=lambda: EVENTS_OF_ANSWER_MAX)
+    """so many events may still be asked for to count what is unread"""
 
     @property
     def timeline_limit(self) -> int:

@@ -54,6 +54,7 @@ from sync_api.response.leave import left_room
 from sync_api.rooms import RoomViews
 from sync_api.scope import SyncScope
 from sync_api.sync_waiters import SyncWaiters
+from sync_api.unread.counters import UnreadCounters
 from sync_api.user_view import UserView
 from sync_api.users import UserViews
 
@@ -99,6 +100,7 @@ class Syncs:
         self._timeline_limit_max = timeline_limit_max
         self._lazy_members = LazyMembers()
         self._admission = Admission(clock)
+        self.counters = UnreadCounters()
 
     async def sync(self, call: SyncCall) -> bytes:
         """The answer's JSON. Raises MatrixError."""
@@ -164,6 +166,8 @@ class Syncs:
             timeline_limit_max=self._timeline_limit_max,
             rooms=self._rooms,
             queries=self._queries,
+            counters=self.counters,
+            unread=self.counters.of(user),
         )
 
     async def _build(self, scope: SyncScope) -> Body:

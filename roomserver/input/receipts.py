@@ -65,6 +65,7 @@ def execute(shard: OwnedShard, room_id: str, body: SetReceipt, prepared: Prepare
         event_id=body.event_id,
         thread_id=body.thread_id,
         ts_ms=body.ts_ms or batch.now_ms,
+        event_position=prepared.event_position,
     )
     batch.add(Fact(room_id=room_id, receipt=receipt))
     return RoomReply(room_id=room_id)

@@ -229,6 +229,7 @@ def _receipt(shard: Shard, position: int, fact: Fact) -> list[Write]:
         receipt.event_id,
         receipt.ts_ms,
         position,
+        receipt.event_position or None,
     )
     return [Put(RECEIPTS_BY_ROOM, row)]
 

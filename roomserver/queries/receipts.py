@@ -1,10 +1,12 @@
-"""The receipts of a room, and who is typing; private receipts too: the asker shows those to their owner alone."""
+"""The receipts of a room, or of one user in it, and who is typing; private receipts too: the asker shows those to
+their owner alone."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Final
 
+from roomserver.input.receipts import MAIN_THREAD, RECEIPT_TYPES
 from roomserver.tables import RECEIPTS_BY_ROOM, TYPING_BY_SHARD, TYPING_CHANGE_BY_ROOM, ReceiptRow
 from service_kit.rpc.pb.facts_pb2 import ReceiptFact, TypingFact
 from service_kit.rpc.pb.room_queries_pb2 import ReceiptEntry, ReceiptsChunk
@@ -12,6 +14,15 @@ from service_kit.shards import Shard
 from service_kit.store.interface import Range, Store
 
 TYPING_MAX: Final = 100
+
+
+async def receipts_of_user(store: Store, room_id: str, user_id: str) -> ReceiptsChunk:
+    """Those of the main timeline and of all threads at once: single rows, however many others have read the room."""
+    keys = [
+        (room_id, receipt_type, thread_id, user_id) for receipt_type in RECEIPT_TYPES for thread_id in ("", MAIN_THREAD)
+    ]
+    rows = await store.get_many(RECEIPTS_BY_ROOM, keys)
+    return ReceiptsChunk(receipts=[_entry(row) for row in rows if row is not None])
 
 
 async def receipt_chunks(store: Store, shard: Shard, room_id: str) -> AsyncIterator[ReceiptsChunk]:
@@ -36,5 +47,6 @@ def _entry(row: ReceiptRow) -> ReceiptEntry:
         event_id=row.event_id,
         thread_id=row.thread_id,
         ts_ms=row.ts_ms,
+        event_position=row.event_position or 0,
     )
     return ReceiptEntry(position=row.position, receipt=receipt)

@@ -31,7 +31,7 @@ from roomserver.queries.event import read_event
 from roomserver.queries.event_filter import compile_filter
 from roomserver.queries.outside import ROOMS_MAX, look_at
 from roomserver.queries.published import page_of
-from roomserver.queries.receipts import receipt_chunks
+from roomserver.queries.receipts import receipt_chunks, receipts_of_user
 from roomserver.queries.rooms_of_user import rooms_of_user_chunks
 from roomserver.queries.state import MEMBER, Wanted, state_pages
 from roomserver.queries.summary import summary_of
@@ -161,6 +161,9 @@ class RoomQueryService:
 
     async def get_receipts(self, request: ReceiptsRequest) -> AsyncIterator[ReceiptsChunk]:
         await self._committed_position(request.room_id)
+        if request.user_id:
+            yield await receipts_of_user(self._store, request.room_id, request.user_id)
+            return
         async for chunk in receipt_chunks(self._store, self._shards.of_room(request.room_id), request.room_id):
             yield chunk
 

@@ -6,6 +6,7 @@
 4 state                 `state.py`
 5 ephemeral             `ephemeral.py`
 6 account data          `account_data.py`
+7 unread notifications  `unread.py`
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sync_api.response.account_data import all_account_data_of
 from sync_api.response.ephemeral import ephemeral_events
 from sync_api.response.state import changed_state, span_of, state_json
 from sync_api.response.timeline import timeline_json, timeline_window
+from sync_api.response.unread import has_read_since, unread_json
 from sync_api.room_contents import RoomContents
 from sync_api.room_view import RoomView
 from sync_api.rooms import read_state, refresh_heroes
@@ -57,10 +59,12 @@ async def joined_room(scope: SyncScope, room: JoinedRoom) -> bytes | None:
         state = await changed_state(scope, contents, window, span, heroes)
     ephemeral = ephemeral_events(scope, room_id, contents, 0 if is_new else after, through)
     account_data = all_account_data_of(scope, room_id) if is_new or scope.full_state else room.account_data
-    if known_after and not (window.events or window.limited or state or ephemeral or account_data or summary):
+    has_news = window.events or window.limited or state or ephemeral or account_data or summary
+    if known_after and not has_news and not has_read_since(contents, scope.user.user_id, after, through):
         return None
-    return b'{%b"timeline":%b,%b,"ephemeral":{"events":[%b]},"account_data":{"events":[%b]}}' % (
+    return b'{%b%b,"timeline":%b,%b,"ephemeral":{"events":[%b]},"account_data":{"events":[%b]}}' % (
         summary,
+        await unread_json(scope, contents, membership),
         timeline_json(scope, contents, membership, window),
         state_json(scope, room_id, state),
         b",".join(ephemeral),

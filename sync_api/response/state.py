@@ -159,7 +159,7 @@ async def _members_needed(
         # "servers MUST include the syncing user's own membership event when they join a room, or when the full
         # state of rooms is requested"
         user_ids.add(scope.user.user_id)
-    entries = await _current_members(scope, contents, span.room_id, user_ids)
+    entries = await current_members(scope, contents, span.room_id, user_ids)
     needed = await select(scope, contents, span._replace(after_position=0), entries)
     sent = scope.sent_members
     repeat = scope.filter.state.include_redundant_members
@@ -177,7 +177,7 @@ async def _members_needed(
     return members
 
 
-async def _current_members(
+async def current_members(
     scope: SyncScope, contents: RoomContents, room_id: str, user_ids: Iterable[str]
 ) -> list[StateEvent]:
     known: list[StateEvent] = []

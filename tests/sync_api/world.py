@@ -110,9 +110,16 @@ class Room:
         self._redacted: dict[str, bytes] = {}
 
     def send(
-        self, sender: str, body: str = "", *, device: str = "", txn: str = "", kind: str = "m.room.message"
+        self,
+        sender: str,
+        body: str = "",
+        *,
+        device: str = "",
+        txn: str = "",
+        kind: str = "m.room.message",
+        **content: Any,
     ) -> str:
-        content = {"body": body or f"message {self.count}"}
+        content = {"body": body or f"message {self.count}", **content}
         return self._event(sender, kind, None, content, device_id=device, client_txn_id=txn)
 
     def state(self, sender: str, event_type: str, state_key: str, content: Any) -> str:
@@ -130,6 +137,7 @@ class Room:
         position, redacted = next((p, f) for p, f in self.events() if f.event_id == event_id)
         client = orjson.loads(redacted.client_json)
         client["content"] = {}
+        client["unsigned"] = {"redacted_because": {"sender": user_id(sender)}}
         return self._event(
             sender,
             "m.room.redaction",
@@ -141,7 +149,9 @@ class Room:
         )
 
     def receipt(self, name: str, event_id: str, kind: str = "m.read", thread: str = "") -> None:
+        position = next(position for position, event in self.events() if event.event_id == event_id)
         fact = ReceiptFact(user_id=user_id(name), receipt_type=kind, event_id=event_id, thread_id=thread, ts_ms=7)
+        fact.event_position = position
         self.world.append(self.shard, Fact(room_id=self.id, receipt=fact))
 
     def typing(self, name: str, typing: bool = True) -> None:

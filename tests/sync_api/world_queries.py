@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from matrix_protocol.errors import Forbidden
+from matrix_protocol.errors import Forbidden, NotFound
 from service_kit.rpc.pb.facts_pb2 import (
     ReceiptFact,
 )
@@ -121,7 +121,12 @@ class WorldQueries:
         yield chunk
 
     async def get_event(self, request: EventRequest) -> TimelineEntry:
-        raise AssertionError("/sync asks for no single event")
+        await self._asked("event")
+        room = self.world.rooms[request.room_id]
+        for position, event in room.events():
+            if event.event_id == request.event_id:
+                return TimelineEntry(position=position, event_id=event.event_id, client_json=room.client_json(event))
+        raise NotFound("No such event")
 
     async def get_receipts(self, request: ReceiptsRequest) -> AsyncIterator[ReceiptsChunk]:
         await self._asked("receipts")
@@ -138,6 +143,8 @@ class WorldQueries:
                 chunk.typing.extend([*kept, *([fact.typing] if fact.typing.typing else [])])
                 chunk.typing_position = position
         for position, receipt in latest.values():
+            if request.user_id and (receipt.user_id != request.user_id or receipt.thread_id not in ("", "main")):
+                continue
             chunk.receipts.add(position=position, receipt=receipt)
         yield chunk
 

@@ -137,18 +137,20 @@ class RewrittenEvent(_message.Message):
     def __init__(self, event_id: _Optional[str] = ..., position: _Optional[int] = ..., bucket: _Optional[int] = ..., client_json: _Optional[bytes] = ..., federation_json: _Optional[bytes] = ..., history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., prev_membership: _Optional[str] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., is_current_state: _Optional[bool] = ..., state_number: _Optional[int] = ..., reference_hash: _Optional[bytes] = ...) -> None: ...
 
 class ReceiptFact(_message.Message):
-    __slots__ = ("user_id", "receipt_type", "event_id", "thread_id", "ts_ms")
+    __slots__ = ("user_id", "receipt_type", "event_id", "thread_id", "ts_ms", "event_position")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_TYPE_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     THREAD_ID_FIELD_NUMBER: _ClassVar[int]
     TS_MS_FIELD_NUMBER: _ClassVar[int]
+    EVENT_POSITION_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     receipt_type: str
     event_id: str
     thread_id: str
     ts_ms: int
-    def __init__(self, user_id: _Optional[str] = ..., receipt_type: _Optional[str] = ..., event_id: _Optional[str] = ..., thread_id: _Optional[str] = ..., ts_ms: _Optional[int] = ...) -> None: ...
+    event_position: int
+    def __init__(self, user_id: _Optional[str] = ..., receipt_type: _Optional[str] = ..., event_id: _Optional[str] = ..., thread_id: _Optional[str] = ..., ts_ms: _Optional[int] = ..., event_position: _Optional[int] = ...) -> None: ...
 
 class TypingFact(_message.Message):
     __slots__ = ("user_id", "typing", "expires_at_ms")

@@ -153,10 +153,12 @@ class EventRequest(_message.Message):
     def __init__(self, room_id: _Optional[str] = ..., event_id: _Optional[str] = ..., as_user_id: _Optional[str] = ...) -> None: ...
 
 class ReceiptsRequest(_message.Message):
-    __slots__ = ("room_id",)
+    __slots__ = ("room_id", "user_id")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
     room_id: str
-    def __init__(self, room_id: _Optional[str] = ...) -> None: ...
+    user_id: str
+    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ...) -> None: ...
 
 class ReceiptsChunk(_message.Message):
     __slots__ = ("receipts", "typing", "typing_position")

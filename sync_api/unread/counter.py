@@ -1,0 +1,115 @@
+"""The unread notifications of one reader in one room, thread by thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from sync_api.push_events import MAIN
+
+NOTIFICATIONS_MAX = 1000
+"""Of one reader in one room. NOTSPEC: counts go no further; clients show "99+" long before."""
+
+EVERYWHERE = ""
+"""Where a receipt without a thread stands among the threads: it counts for all of them."""
+
+
+class Notification(NamedTuple):
+    """An event that the reader's push rules notify about."""
+
+    position: int
+    event_id: str
+    highlight: bool
+
+
+class Counts(NamedTuple):
+    notifications: int
+    highlights: int
+
+
+class UnreadCounter:
+    __slots__ = ("_held", "_unread", "display_name", "read", "through")
+
+    def __init__(self, display_name: str | None) -> None:
+        self.through = 0
+        """Position of the last event that was looked at."""
+        self.display_name = display_name
+        """The reader's, in this room."""
+        self.read: dict[str, int] = {}
+        """Through which position the reader has read: by thread, and `EVERYWHERE`."""
+        self._unread: dict[str, list[Notification]] = {}
+        """By thread, the oldest first."""
+        self._held = 0
+
+    # --- what happens ---
+
+    def notify(self, thread_id: str, notification: Notification) -> None:
+        """Events may come after the receipts that are about them: tables were read at different moments."""
+        position = notification.position
+        if position <= self.read.get(EVERYWHERE, 0) or position <= self.read.get(thread_id, 0):
+            return
+        if self._held >= NOTIFICATIONS_MAX:
+            self._drop_oldest()
+        self._unread.setdefault(thread_id, []).append(notification)
+        self._held += 1
+
+    def read_through(self, thread_id: str, position: int) -> None:
+        """A receipt (`EVERYWHERE`: without a thread), or an event that the reader has sent."""
+        if position <= self.read.get(thread_id, 0):
+            return
+        self.read[thread_id] = position
+        for read_thread in [thread_id] if thread_id != EVERYWHERE else list(self._unread):
+            unread = self._unread.get(read_thread)
+            if unread is not None and unread[0].position <= position:
+                self._keep(read_thread, [one for one in unread if one.position > position])
+
+    def redact(self, event_id: str) -> None:
+        """There is nothing left to notify about."""
+        for thread_id, unread in self._unread.items():
+            if any(one.event_id == event_id for one in unread):
+                self._keep(thread_id, [one for one in unread if one.event_id != event_id])
+                return
+
+    def join(self, position: int) -> None:
+        """The reader has come, or come back: whatever was before is not theirs to catch up with."""
+        self._unread.clear()
+        self._held = 0
+        self.read = {EVERYWHERE: position}
+
+    # --- what is told ---
+
+    def unread_threads(self) -> Iterable[str]:
+        return list(self._unread)
+
+    def counts(self) -> Counts:
+        """Of the whole room."""
+        if not self._held:
+            return NONE
+        return Counts(self._held, sum(one.highlight for unread in self._unread.values() for one in unread))
+
+    def counts_of_main(self) -> Counts:
+        return _counts(self._unread.get(MAIN, ()))
+
+    def counts_of_threads(self) -> Mapping[str, Counts]:
+        """By thread root, those with unread notifications."""
+        return {thread_id: _counts(unread) for thread_id, unread in self._unread.items() if thread_id != MAIN}
+
+    # --- holding ---
+
+    def _keep(self, thread_id: str, kept: list[Notification]) -> None:
+        self._held += len(kept) - len(self._unread[thread_id])
+        if kept:
+            self._unread[thread_id] = kept
+        else:
+            del self._unread[thread_id]
+
+    def _drop_oldest(self) -> None:
+        thread_id = min(self._unread, key=lambda thread: self._unread[thread][0].position)
+        self._keep(thread_id, self._unread[thread_id][1:])
+
+
+NONE = Counts(0, 0)
+
+
+def _counts(unread: list[Notification] | tuple[()]) -> Counts:
+    return Counts(len(unread), sum(one.highlight for one in unread)) if unread else NONE
