@@ -64,6 +64,7 @@ class RoomContents:
         "invited_count",
         "joined_count",
         "last_member_position",
+        "last_receipt_position",
         "members",
         "members_complete",
         "push_events",
@@ -94,6 +95,7 @@ class RoomContents:
         self.last_member_position = 0
         self.receipts: dict[ReceiptKey, Receipt] = {}
         self.receipts_complete = True
+        self.last_receipt_position = 0
         self.push_events = PushEvents(room_id)
         self.typing: dict[str, int] = {}
         self.typing_position = 0
@@ -155,6 +157,7 @@ class RoomContents:
             self.receipts[key] = known
             return
         self.receipts[key] = Receipt.from_fact(position, fact)
+        self.last_receipt_position = max(self.last_receipt_position, position)
         if known is None:
             self.bytes_held += ENTRY_BYTES
             if len(self.receipts) > RECEIPTS_MAX:

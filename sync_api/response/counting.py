@@ -60,7 +60,8 @@ async def _begin(
 ) -> UnreadCounter:
     room_id, user_id = membership.room_id, scope.user.user_id
     receipts = await know_receipts(scope.queries, room_id, contents, user_id)
-    counter = UnreadCounter(_display_name(own_member.client_json) if own_member is not None else None)
+    name = _display_name(own_member.client_json) if own_member is not None else None
+    counter = UnreadCounter(Reader(user_id, name))
     if membership.joined_at_is_exact:
         counter.join(membership.joined_at - 1)
     for receipt in receipts:
@@ -161,7 +162,7 @@ async def _look_at(
 ) -> list[_Seen]:
     """The events that may mean anything to the counter."""
     user_id, ignored, rules = scope.user.user_id, scope.user.ignored_user_ids, scope.unread.rules
-    reader = Reader(user_id, counter.display_name)
+    reader = counter.reader
     read_main = max(counter.read.get(MAIN, 0), _last_own(events, user_id))
     # By the predefined rules, members who come and go are nothing to notify about.
     skips_members = rules is default_rule_set()
@@ -194,8 +195,8 @@ def _last_own(events: Sequence[TimelineEvent], user_id: str) -> int:
 
 
 def _prepared(contents: RoomContents, event: TimelineEvent) -> PreparedEvent:
-    newest = contents.timeline[-min(PREPARED_MAX, len(contents.timeline))] if contents.timeline else event
-    if event.position >= newest.position:
+    timeline = contents.timeline
+    if timeline and event.position >= timeline[-min(PREPARED_MAX, len(timeline))].position:
         return contents.push_events.add(event.event_id, event.client_json, contents.joined_count, contents.state)
     return contents.push_events.prepare(event.client_json, contents.joined_count, contents.state)
 
@@ -207,7 +208,7 @@ def _take(counter: UnreadCounter, seen: Iterable[_Seen], through_position: int, 
             continue
         if event.state_key is not None:
             if event.type == MEMBER and event.state_key == user_id:
-                counter.display_name = _display_name(event.client_json)
+                counter.reader = Reader(user_id, _display_name(event.client_json))
                 if _joins(event, user_id):
                     counter.join(position)
         elif is_own:
@@ -222,8 +223,11 @@ def _take(counter: UnreadCounter, seen: Iterable[_Seen], through_position: int, 
 
 
 def _read(counter: UnreadCounter, contents: RoomContents, user_id: str) -> None:
-    for receipt in receipts_of(contents, user_id, (*OF_ALL, *counter.unread_threads())):
-        counter.read_through(receipt.thread_id, receipt.event_position)
+    last_receipt = contents.last_receipt_position
+    if counter.receipts_seen != last_receipt or counter.has_threads():
+        counter.receipts_seen = last_receipt
+        for receipt in receipts_of(contents, user_id, (*OF_ALL, *counter.unread_threads())):
+            counter.read_through(receipt.thread_id, receipt.event_position)
 
 
 def _display_name(client_json: bytes) -> str | None:

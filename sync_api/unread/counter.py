@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from matrix_protocol.push_rules import Reader
 from sync_api.push_events import MAIN
 
 NOTIFICATIONS_MAX = 1000
@@ -28,18 +29,21 @@ class Counts(NamedTuple):
 
 
 class UnreadCounter:
-    __slots__ = ("_held", "_unread", "display_name", "read", "through")
+    __slots__ = ("_held", "_highlights", "_unread", "read", "reader", "receipts_seen", "through")
 
-    def __init__(self, display_name: str | None) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.through = 0
         """Position of the last event that was looked at."""
-        self.display_name = display_name
-        """The reader's, in this room."""
+        self.reader = reader
+        """under their name in this room"""
+        self.receipts_seen = -1
+        """Position of the room's last receipt when the reader's were looked up."""
         self.read: dict[str, int] = {}
         """Through which position the reader has read: by thread, and `EVERYWHERE`."""
         self._unread: dict[str, list[Notification]] = {}
         """By thread, the oldest first."""
         self._held = 0
+        self._highlights = 0
 
     # --- what happens ---
 
@@ -52,6 +56,7 @@ class UnreadCounter:
             self._drop_oldest()
         self._unread.setdefault(thread_id, []).append(notification)
         self._held += 1
+        self._highlights += notification.highlight
 
     def read_through(self, thread_id: str, position: int) -> None:
         """A receipt (`EVERYWHERE`: without a thread), or an event that the reader has sent."""
@@ -73,19 +78,21 @@ class UnreadCounter:
     def join(self, position: int) -> None:
         """The reader has come, or come back: whatever was before is not theirs to catch up with."""
         self._unread.clear()
-        self._held = 0
+        self._held = self._highlights = 0
         self.read = {EVERYWHERE: position}
 
     # --- what is told ---
+
+    def has_threads(self) -> bool:
+        """Whether anything is unread outside of the main timeline."""
+        return len(self._unread) > (MAIN in self._unread)
 
     def unread_threads(self) -> Iterable[str]:
         return list(self._unread)
 
     def counts(self) -> Counts:
         """Of the whole room."""
-        if not self._held:
-            return NONE
-        return Counts(self._held, sum(one.highlight for unread in self._unread.values() for one in unread))
+        return Counts(self._held, self._highlights)
 
     def counts_of_main(self) -> Counts:
         return _counts(self._unread.get(MAIN, ()))
@@ -97,7 +104,9 @@ class UnreadCounter:
     # --- holding ---
 
     def _keep(self, thread_id: str, kept: list[Notification]) -> None:
-        self._held += len(kept) - len(self._unread[thread_id])
+        before = self._unread[thread_id]
+        self._held += len(kept) - len(before)
+        self._highlights += sum(one.highlight for one in kept) - sum(one.highlight for one in before)
         if kept:
             self._unread[thread_id] = kept
         else:

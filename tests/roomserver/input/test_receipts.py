@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from matrix_protocol.errors import Forbidden, InvalidParam, NotFound
-from service_kit.rpc.pb.room_queries_pb2 import ReceiptEntry, ReceiptsRequest
+from service_kit.rpc.pb.room_queries_pb2 import EventRequest, ReceiptEntry, ReceiptsRequest
 from tests.roomserver.scene import ALICE, BOB, Scene, gather
 
 
@@ -77,3 +77,25 @@ async def test_receipts_need_a_member_and_an_event_of_the_room(scene: Scene) -> 
         await scene.receipt(ALICE, room_id, event_id, receipt_type="m.fully_read")
     with pytest.raises(InvalidParam):
         await scene.receipt(ALICE, room_id, event_id, thread_id="thread")
+
+
+async def test_a_receipt_tells_where_its_event_stands(scene: Scene) -> None:
+    room_id = await scene.create_room()
+    event_id = await scene.send(ALICE, room_id)
+    await scene.receipt(ALICE, room_id, event_id)
+    await scene.fail_over()
+    (entry,) = await receipts(scene, room_id)
+    event = await scene.queries.get_event(EventRequest(room_id=room_id, event_id=event_id))
+    assert entry.receipt.event_position == event.position > 0
+
+
+async def test_receipts_of_one_user_are_those_of_all_threads_and_of_the_main_timeline(scene: Scene) -> None:
+    room_id = await scene.create_room(preset="public_chat")
+    await scene.join(BOB, room_id)
+    event_id = await scene.send(ALICE, room_id)
+    for user_id in (ALICE, BOB):
+        for thread_id in ("", "main", event_id):
+            await scene.receipt(user_id, room_id, event_id, thread_id=thread_id)
+    request = ReceiptsRequest(room_id=room_id, user_id=BOB)
+    found = [entry.receipt async for chunk in scene.queries.get_receipts(request) for entry in chunk.receipts]
+    assert sorted((receipt.user_id, receipt.thread_id) for receipt in found) == [(BOB, ""), (BOB, "main")]
