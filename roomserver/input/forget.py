@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from matrix_protocol.errors import Unavailable, error_from
+from matrix_protocol.errors import error_from
 from roomserver.state.compact import MEMBER
 from roomserver.state.room import RoomInMemory
 from roomserver.state.shard import OwnedShard
 from roomserver.tables import ROOMS_BY_USER, RoomByUserRow
-from service_kit.ledger.domain import Batch
+from service_kit.ledger.domain import Batch, Outdated
 from service_kit.rpc.pb.facts_pb2 import Fact, ForgottenFact
 from service_kit.rpc.pb.room_commands_pb2 import ForgetRoom, RoomReply
 
@@ -35,7 +35,7 @@ def execute(shard: OwnedShard, room_id: str, body: ForgetRoom, prepared: Prepare
         raise error_from("M_UNKNOWN", "You can forget only a room that you have left", 400, {})
     row = prepared.membership
     if row is None or row.event_id != prepared.room.state.event_id(MEMBER, body.user_id):
-        raise Unavailable("The membership has changed meanwhile; try again")
+        raise Outdated("The membership has changed meanwhile; try again")
     if not row.forgotten:
         fact = ForgottenFact(
             user_id=body.user_id,

@@ -9,13 +9,14 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from matrix_protocol.errors import Forbidden, NotFound, Unavailable
+from matrix_protocol.errors import Forbidden, NotFound
 from matrix_protocol.events.format import Event, client_format, event_from_pdu, federation_fields, pdu_from_parts
 from matrix_protocol.events.redaction import redact
 from roomserver.input.event_fact import ChangedEvent, RedactedEvent
 from roomserver.state.room import RoomInMemory
 from roomserver.state.shard import OwnedShard
 from roomserver.tables import STATE_HISTORY_BY_ROOM, TimelineRow
+from service_kit.ledger.domain import Outdated
 from service_kit.store.interface import Range
 
 REDACTION: Final = "m.room.redaction"
@@ -39,7 +40,7 @@ async def read_target(shard: OwnedShard, room_id: str, event_id: str) -> Redacti
 
 
 def redacted_event(room: RoomInMemory, redaction: Event, target: RedactionTarget | None) -> RedactedEvent | None:
-    """The event as the redaction leaves it; None if an earlier one did that already. Raises Forbidden, Unavailable.
+    """The event as the redaction leaves it; None if an earlier one did that already. Raises Forbidden, Outdated.
 
     "the sender of the redaction event has a power level greater than or equal to the redact level", or it is the
     sender's own event. NOTSPEC: for others' redactions the specification compares servers only; among our own users
@@ -52,7 +53,7 @@ def redacted_event(room: RoomInMemory, redaction: Event, target: RedactionTarget
         raise Forbidden("You may redact only your own events in this room")
     is_current_state = _is_current_state(room, row)
     if row.state_key is not None and successor is None and not is_current_state:
-        raise Unavailable("The room's state has changed meanwhile; try again")
+        raise Outdated("The room's state has changed meanwhile; try again")
     former = orjson.loads(row.client_json)
     if "redacted_because" in former["unsigned"]:
         return None

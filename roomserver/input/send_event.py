@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from matrix_protocol.errors import BadJson, Forbidden, MissingParam, Unavailable
+from matrix_protocol.errors import BadJson, Forbidden, MissingParam
 from roomserver.input import membership
 from roomserver.input.append_event import append_event
 from roomserver.input.canonical_alias import CANONICAL_ALIAS, RoomByAlias, check_aliases, rooms_by_alias
@@ -27,7 +27,7 @@ from roomserver.state.compact import MEMBER
 from roomserver.state.room import RoomInMemory
 from roomserver.state.shard import OwnedShard
 from roomserver.tables import CurrentStateRow
-from service_kit.ledger.domain import Batch
+from service_kit.ledger.domain import Batch, Outdated
 from service_kit.rpc.pb.room_commands_pb2 import RoomReply, SendEvent
 
 NOT_A_MEMBER: Final = "You aren't a member of this room"
@@ -66,7 +66,7 @@ def execute(shard: OwnedShard, room_id: str, body: SendEvent, prepared: Prepared
         if event_id is not None:
             return RoomReply(event_id=event_id, room_id=room_id)
         if not shard.client_transactions.is_new(device, scoped):
-            raise Unavailable("Too many devices send at once; try again")
+            raise Outdated("Too many devices send at once; try again")
     content = content_of(body.content_json)
     if prepared.redacts is not None:
         # "In rooms with a version older than 11 they MUST move the `redacts` property inside the `content` to the top

@@ -10,7 +10,7 @@ of the room are read from the table (`load`); from then on memory knows them all
 and a send reads nothing. Whoever has too many for that is looked up each time.
 
 What the table may not have yet is never dropped from memory; and a command whose device was dropped between its
-preparation and its execution is refused, to be sent again: either way it would be done twice.
+preparation and its execution is prepared anew: either way it would be done twice.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from matrix_protocol.errors import Unavailable
 from roomserver.state.cache import RoomBudget, ShardRooms
 from roomserver.state.client_transactions import ClientTransactions
 from roomserver.state.compact import MEMBER
@@ -29,6 +28,7 @@ from roomserver.tables import (
 )
 from service_kit.clock import Clock
 from service_kit.hosted_servers import HostedServers
+from service_kit.ledger.domain import Outdated
 from service_kit.ledger.progress import Progress
 from service_kit.shards import Shard
 from service_kit.store.interface import Store
@@ -148,7 +148,7 @@ class OwnedShard:
     ) -> bytes | None:
         """The event of this key in client format, in memory or in the row that was read for the command.
 
-        Raises Unavailable if the row is older than the room's state, which takes thousands of changes in between.
+        Raises Outdated if the row is older than the room's state, which takes thousands of changes in between.
         """
         event_id = room.state.event_id(event_type, state_key)
         if event_id is None:
@@ -157,7 +157,7 @@ class OwnedShard:
         if client_json is not None:
             return client_json
         if row is None or row.event_id != event_id:
-            raise Unavailable("The room's state has changed meanwhile; try again")
+            raise Outdated("The room's state has changed meanwhile; try again")
         return row.client_json
 
     def known_member(self, room: RoomInMemory, user_id: str, row: CurrentStateRow | None) -> bytes | None:

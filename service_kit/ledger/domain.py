@@ -14,9 +14,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
+from matrix_protocol.errors import Unavailable
 from service_kit.rpc.pb.commands_pb2 import Command, Reply
 from service_kit.rpc.pb.facts_pb2 import Fact
 from service_kit.store.interface import Write
+
+
+class Outdated(Unavailable):
+    """What was prepared is no longer so: raised by `execute`, which has done nothing. The owner prepares the command
+    anew, some times, before it refuses it with this."""
 
 
 class Batch(Protocol):
@@ -58,7 +64,7 @@ class ShardDomain(Protocol):
     def execute(self, command: Command, prepared: object, batch: Batch) -> Reply:
         """Do the command in memory and add its facts to the batch.
 
-        Raises MatrixError to refuse it: then it must have added nothing and changed nothing.
+        Raises MatrixError to refuse it, or Outdated: then it must have added nothing and changed nothing.
         """
         ...
 

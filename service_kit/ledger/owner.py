@@ -32,10 +32,11 @@ from service_kit.ledger.append import OwnershipLost, ShardLedger
 from service_kit.ledger.apply import TableWriter
 from service_kit.ledger.batch import MicroBatch
 from service_kit.ledger.begun import begin
-from service_kit.ledger.domain import ShardDomain
+from service_kit.ledger.domain import Outdated, ShardDomain
 from service_kit.ledger.fair_queue import FairQueue
 from service_kit.ledger.heads import HeadAnnouncer
 from service_kit.ledger.interest import Interest
+from service_kit.ledger.pending import Pending
 from service_kit.ledger.replies import REMEMBER_MS, RememberedReplies
 from service_kit.rpc.errors import overloaded, refusal
 from service_kit.rpc.pb.commands_pb2 import Command, Reply
@@ -58,21 +59,6 @@ APPEND_BACKOFF_MAX_S = 1.0
 
 _MOVED = Reply(moved=True).SerializeToString()
 _logger = logging.getLogger(__name__)
-
-
-class _Pending:
-    """A command on its way through the owner, and whoever waits for its reply."""
-
-    __slots__ = ("added", "arrived_at_ns", "command", "messages", "prepared", "refused", "reply")
-
-    def __init__(self, command: Command, message: Message) -> None:
-        self.command = command
-        self.messages = [message]
-        self.prepared: object = None
-        self.refused: MatrixError | None = None
-        self.reply = b""
-        self.added = False
-        self.arrived_at_ns = telemetry.now_ns() if command.traceparent else 0
 
 
 class ShardOwner:
@@ -113,8 +99,8 @@ class ShardOwner:
         # Unique for each append, without asking the system for randomness each time.
         self._batch_id_prefix = os.urandom(8)
         self._batch_numbers = count()
-        self._queue: FairQueue[_Pending] = FairQueue()
-        self._in_flight: dict[bytes, _Pending] = {}
+        self._queue: FairQueue[Pending] = FairQueue()
+        self._in_flight: dict[bytes, Pending] = {}
         self._preparing: set[asyncio.Task[None]] = set()
         self._wake_signal: asyncio.Future[None] | None = None
         self._run_task: asyncio.Task[None] | None = None
@@ -268,12 +254,12 @@ class ShardOwner:
         if is_flooded or len(self._in_flight) >= COMMANDS_WAITING_MAX:
             await message.reply(overloaded())
             return
-        self._in_flight[command_id] = pending = _Pending(command, message)
+        self._in_flight[command_id] = pending = Pending(command, message)
         self._prepare(pending)
 
     # --- 2 prepare
 
-    def _prepare(self, pending: _Pending) -> None:
+    def _prepare(self, pending: Pending) -> None:
         if self._is_domain_doubtful:
             self._queue.put(pending.command.key, pending)  # prepared when the new memory is there
             return
@@ -294,7 +280,7 @@ class ShardOwner:
         self._queue.put(pending.command.key, pending)
         self._wake()
 
-    async def _finish_preparing(self, pending: _Pending, prepared: Awaitable[object], domain: ShardDomain) -> None:
+    async def _finish_preparing(self, pending: Pending, prepared: Awaitable[object], domain: ShardDomain) -> None:
         try:
             pending.prepared = await prepared
         except Exception as error:
@@ -315,7 +301,7 @@ class ShardOwner:
     # --- the loop over batches
 
     async def _run(self) -> None:
-        taken: list[_Pending] = []
+        taken: list[Pending] = []
         try:
             while True:
                 if not self._queue:
@@ -347,30 +333,35 @@ class ShardOwner:
 
     # --- 3 execute
 
-    def _execute(self, batch: MicroBatch) -> list[_Pending]:
-        taken: list[_Pending] = []
+    def _execute(self, batch: MicroBatch) -> list[Pending]:
+        taken: list[Pending] = []
         queue = self._queue
         while queue and len(taken) < COMMANDS_PER_BATCH_MAX and batch.has_room() and not self._is_domain_doubtful:
             pending = queue.take()
+            if pending.refused is None and not self._execute_one(pending, batch):
+                self._prepare(pending)
+                continue
             taken.append(pending)
-            if pending.refused is None:
-                self._execute_one(pending, batch)
             if pending.refused is not None:
                 pending.reply = refusal(pending.refused)
         return taken
 
-    def _execute_one(self, pending: _Pending, batch: MicroBatch) -> None:
+    def _execute_one(self, pending: Pending, batch: MicroBatch) -> bool:
+        """False: it must be prepared anew."""
         try:
             reply = self._domain.execute(pending.command, pending.prepared, batch)
         except Exception as error:
-            pending.refused = self._refusal_for(error, "execute")
             # It changed something and then failed: the memory is not to be trusted any more.
             self._is_domain_doubtful = batch.undo()
-            return
+            if isinstance(error, Outdated) and not self._is_domain_doubtful and pending.may_be_prepared_anew():
+                return False
+            pending.refused = self._refusal_for(error, "execute")
+            return True
         pending.reply = reply.SerializeToString()
         if len(batch.facts) > len(batch.fact_bytes):
             pending.added = True
             batch.seal(pending.command, pending.reply, self._domain)
+        return True
 
     def _refusal_for(self, error: Exception, step: str) -> MatrixError:
         if isinstance(error, MatrixError):
@@ -395,7 +386,7 @@ class ShardOwner:
 
     # --- 4 commit, 5 answer
 
-    async def _finish_batch(self, batch: MicroBatch, taken: list[_Pending]) -> None:
+    async def _finish_batch(self, batch: MicroBatch, taken: list[Pending]) -> None:
         publications: list[tuple[str, bytes]] = []
         if batch.facts:
             started_at_ns = telemetry.now_ns()
@@ -448,7 +439,7 @@ class ShardOwner:
         self._commit_seconds.observe(time.perf_counter() - started_s)
         self._facts_committed.inc(len(batch.facts))
 
-    async def _answer(self, pending: _Pending, reply: bytes) -> None:
+    async def _answer(self, pending: Pending, reply: bytes) -> None:
         self._in_flight.pop(pending.command.command_id, None)
         for message in pending.messages:
             try:
@@ -491,7 +482,7 @@ class ShardOwner:
         await message.reply(reply.SerializeToString())
 
 
-def _trace_commit(taken: list[_Pending], started_at_ns: int, facts: int) -> None:
+def _trace_commit(taken: list[Pending], started_at_ns: int, facts: int) -> None:
     """The one append of a batch, as a part of the trace of each command in it."""
     for pending in taken:
         telemetry.finished_span("commit", pending.command.traceparent, started_at_ns, {"facts_of_batch": facts})

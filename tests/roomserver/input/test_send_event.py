@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -105,6 +106,19 @@ async def test_a_device_with_more_transactions_than_memory_takes_is_looked_up(
     assert [await scene.send(ALICE, room_id, txn_id=f"t{number}") for number in range(10)] == first
     await scene.fail_over()
     assert [await scene.send(ALICE, room_id, txn_id=f"t{number}") for number in range(10)] == first
+
+
+async def test_a_device_that_passes_the_limit_of_memory_with_many_sends_at_once_is_served(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roomserver.state.client_transactions.DEVICE_TRANSACTIONS_MAX", 20)
+    room_id = await scene.create_room()
+    await scene.send(ALICE, room_id, txn_id="first")
+    for burst in range(4):
+        txn_ids = [f"t{burst}.{number}" for number in range(16)]
+        event_ids = await asyncio.gather(*(scene.send(ALICE, room_id, txn_id=txn_id) for txn_id in txn_ids))
+        assert len(set(event_ids)) == 16
+        assert [await scene.send(ALICE, room_id, txn_id=txn_id) for txn_id in txn_ids] == event_ids
 
 
 async def test_sending_goes_on_after_a_failover(scene: Scene) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from matrix_protocol.errors import Forbidden
-from service_kit.ledger.domain import Batch
+from service_kit.ledger.domain import Batch, Outdated
 from service_kit.ledger.tables import LEDGER_TABLES
 from service_kit.rpc.pb.commands_pb2 import Command, Reply
 from service_kit.rpc.pb.facts_pb2 import Fact, RoomEventFact
@@ -44,6 +44,8 @@ class CountingDomain:
         self.is_closed = False
         self.executed: list[str] = []
         self.committed_positions: list[int] = []
+        self.outdated_times = 0
+        """so often what was prepared for an "outdated" text proves to be"""
         self.gate: asyncio.Event | None = None
         self._loaded: dict[str, int] = {}
 
@@ -70,6 +72,8 @@ class CountingDomain:
         self.executed.append(content)
         if send.event_type == "refuse":
             raise Forbidden("refused", hint="x")
+        if send.event_type == "outdated" and self.executed.count(content) <= self.outdated_times:
+            raise Outdated("the world has moved on")
         if send.event_type == "read":
             return Reply(room=RoomReply(event_id=f"${self._loaded[command.key]}"))
         self._loaded[command.key] += 1

@@ -12,6 +12,7 @@ from service_kit.clock import ManualClock
 from service_kit.ledger import owner as owner_module
 from service_kit.ledger.append import OwnershipLost, read_shard
 from service_kit.ledger.owner import ShardOwner
+from service_kit.ledger.pending import PREPARED_TIMES_MAX
 from service_kit.ledger.tables import SHARD_PROGRESS
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.commands_pb2 import Command, Reply
@@ -132,6 +133,25 @@ async def test_refusal_comes_back_as_the_same_error(scene: Scene, event_type: st
     await scene.owner()
     with pytest.raises(Forbidden):
         await scene.send("x", event_type)
+    assert await scene.contents() == []
+
+
+@pytest.mark.parametrize("times", [1, PREPARED_TIMES_MAX - 1])
+async def test_a_command_whose_preparation_is_outdated_is_prepared_anew(scene: Scene, times: int) -> None:
+    await scene.owner()
+    scene.domain.outdated_times = times
+    first, second = scene.start_sending("one", "outdated"), scene.start_sending("two")
+    assert {await first, await second} == {"$1", "$2"}
+    assert sorted(await scene.contents()) == ["one", "two"]
+    assert scene.domain.executed.count("one") == times + 1
+
+
+async def test_a_command_that_is_outdated_again_and_again_is_refused(scene: Scene) -> None:
+    await scene.owner()
+    scene.domain.outdated_times = 1000
+    with pytest.raises(Unavailable):
+        await scene.send("one", "outdated")
+    assert scene.domain.executed == ["one"] * PREPARED_TIMES_MAX
     assert await scene.contents() == []
 
 
