@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api_gateway.user_commands import is_password_of
 from api_gateway.user_identifiers import user_id_from
-from api_gateway.user_interactive_auth import PASSWORD, AuthData, StageFailed, UserInteractiveAuth
+from api_gateway.user_interactive_auth import PASSWORD, AuthData, Demand, StageFailed, UserInteractiveAuth
 from matrix_protocol.errors import MatrixError
 from matrix_protocol.identifiers import server_name_of
 from service_kit.http.authentication import Caller
@@ -34,7 +34,8 @@ class PasswordAuth:
                 if not _is_for(caller, given) or not await is_password_of(self._users, caller, given.get("password")):
                     raise StageFailed("M_FORBIDDEN", WRONG)
 
-        await self._interactive_auth.demand(f"{operation} {caller.user_id}", auth, {PASSWORD: check})
+        demand = Demand.one_of(f"{operation} {caller.user_id}", {PASSWORD: check})
+        await self._interactive_auth.demand(demand, auth)
 
 
 def _is_for(caller: Caller, auth: AuthData) -> bool:

@@ -10,8 +10,11 @@ from typing import Any
 from api_gateway import endpoints
 from api_gateway.new_rooms import NewRooms
 from api_gateway.openid_tokens import OpenIdTokens
+from api_gateway.passed_stages import StagesAtUserserver
 from api_gateway.password_stage import PasswordAuth
 from api_gateway.read_marking import ReadMarks
+from api_gateway.registration_stages import RegistrationStages
+from api_gateway.registration_tokens import RegistrationTokens
 from api_gateway.user_interactive_auth import UserInteractiveAuth
 from service_kit.bus.interface import Bus
 from service_kit.clock import Clock
@@ -45,7 +48,8 @@ class ApiGateway:
         commands = CommandClient(bus, shards, clock)
         rate_limits = RateLimits.of_settings(settings.rate_limits, clock)
         self._shared_rate_limits = SharedRateLimits(rate_limits, bus, clock)
-        interactive_auth = UserInteractiveAuth.of_cluster(hosted_servers, clock)
+        interactive_auth = UserInteractiveAuth.of_cluster(hosted_servers, clock, StagesAtUserserver(commands))
+        registration_tokens = RegistrationTokens(settings.registration, commands, clock)
         self._authentication = Authentication(commands, bus, shards, clock)
         self._ready = False
         providers: dict[Any, object] = {
@@ -55,6 +59,8 @@ class ApiGateway:
             CommandClient: commands,
             HostedServers: hosted_servers,
             PasswordAuth: PasswordAuth(interactive_auth, commands, rate_limits),
+            RegistrationStages: RegistrationStages(settings.registration, registration_tokens),
+            RegistrationTokens: registration_tokens,
             UserInteractiveAuth: interactive_auth,
             OpenIdTokens: OpenIdTokens(hosted_servers, clock),
             NewRooms: NewRooms(hosted_servers, clock, settings.rooms.default_version),

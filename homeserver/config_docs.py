@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr
+from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from service_kit.config import Settings
@@ -117,6 +117,7 @@ def _type(field: FieldInfo) -> str:
         bool: "`true` or `false`",
         Path: "path",
         SecretStr: "secret",
+        AwareDatetime: "time",
     }
     name = words.get(options[0], "per_second and burst" if options[0].__name__ == "RateLimit" else "section")
     name += _bounds(field)

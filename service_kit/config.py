@@ -26,6 +26,7 @@ from service_kit.account_settings import (
     SupportSettings,
     TurnSettings,
 )
+from service_kit.registration_settings import RegistrationSettings as RegistrationSettings
 from service_kit.settings_section import Section
 
 ENV_PREFIX = "PLEXUS_"
@@ -159,22 +160,6 @@ class ClusterSettings(Section):
         le=4096,
         description="Into how many shards users are cut: the most userserver workers there can be.",
     )
-
-
-class RegistrationSettings(Section):
-    """Who may make an account."""
-
-    mode: Literal["closed", "token", "open"] = Field(
-        default="closed",
-        description="`closed`: operators only (`plexus user add`). `token`: whoever has one of `tokens`. "
-        "`open`: everyone.",
-    )
-    tokens: list[SecretStr] = Field(default=[], description="Registration tokens, for `mode: token`.")
-    shared_secret: SecretStr = Field(
-        default=SecretStr(""),
-        description="Lets programs that know it register accounts (`/_synapse/admin/v1/register`). Empty: off.",
-    )
-    guests: bool = Field(default=False, description="Whether guest accounts may be made.")
 
 
 class SessionSettings(Section):
@@ -355,8 +340,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
-        if self.registration.mode == "token" and not self.registration.tokens:
-            raise ValueError("registration.mode is token, but registration.tokens is empty: give at least one token")
         names = [self.server_name, *(server.server_name for server in self.further_servers)]
         if len(set(names)) != len(names):
             raise ValueError("further_servers: a server name is there twice")

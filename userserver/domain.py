@@ -16,6 +16,7 @@ from service_kit.shards import Shard
 from service_kit.store.interface import Store, Write
 from userserver.account_data import AccountData
 from userserver.accounts import Accounts
+from userserver.auth_sessions import AuthSessions
 from userserver.devices import Devices
 from userserver.filters import Filters
 from userserver.login_tokens import LoginTokens
@@ -23,6 +24,7 @@ from userserver.moderation import Moderation
 from userserver.passwords import Passwords
 from userserver.profiles import Profiles
 from userserver.push_rules import PushRules
+from userserver.registration_tokens import RegistrationTokens
 from userserver.sessions import Sessions
 from userserver.tables import writes_for
 from userserver.tags import Tags
@@ -56,6 +58,8 @@ class UserShardDomain:
         filters = Filters(store, unapplied)
         moderation = Moderation(self._users)
         login_tokens = LoginTokens(store, unapplied, self._users)
+        auth_sessions = AuthSessions(store, unapplied)
+        registration_tokens = RegistrationTokens(store, unapplied)
         self._rules: dict[str, Rule] = {
             "register_user": Rule(accounts.prepare_register, accounts.register),
             "check_username": Rule(accounts.prepare_check_username, accounts.check_username),
@@ -82,6 +86,9 @@ class UserShardDomain:
             "get_account": Rule(moderation.prepare, moderation.get),
             "new_login_token": Rule(login_tokens.prepare_new, login_tokens.new),
             "login_with_token": Rule(login_tokens.prepare_login, login_tokens.login),
+            "pass_stage": Rule(auth_sessions.prepare, auth_sessions.pass_stage),
+            "get_stages": Rule(auth_sessions.prepare, auth_sessions.get),
+            "use_registration_token": Rule(registration_tokens.prepare, registration_tokens.use),
         }
 
     async def recover(self, position: int) -> None:

@@ -17,7 +17,7 @@ from service_kit.rpc.pb.facts_pb2 import (
 from service_kit.shards import Shard
 from service_kit.store.interface import Delete, Put, Write
 from service_kit.store.schema import Table
-from userserver.credential_tables import CREDENTIAL_TABLES, login_token_writes
+from userserver.credential_tables import CREDENTIAL_TABLES, CREDENTIAL_WRITES
 
 WRITER = "userserver"
 
@@ -223,5 +223,5 @@ _WRITES: dict[str, Callable[[Shard, int, str, Any], list[Write]]] = {
     "profile": _profile,
     "account_data": _account_data,
     "filter": _filter,
-    "login_token": login_token_writes,
+    **CREDENTIAL_WRITES,
 }

@@ -7,41 +7,36 @@ may both authenticate, and one of them is told M_USER_IN_USE then.
 
 from __future__ import annotations
 
-import hmac
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from api_gateway.registration_stages import RegistrationStages, accepted_policies
+from api_gateway.registration_tokens import Known, RegistrationTokens
 from api_gateway.user_commands import check_new_password, new_session, new_tokens, session_body, user_exists
 from api_gateway.user_identifiers import new_user_id, random_user_id
-from api_gateway.user_interactive_auth import (
-    DUMMY,
-    REGISTRATION_TOKEN,
-    AuthData,
-    Check,
-    StageFailed,
-    UserInteractiveAuth,
-    nothing_to_prove,
-)
+from api_gateway.user_interactive_auth import REGISTRATION_TOKEN, TERMS, Passed, UserInteractiveAuth
 from matrix_protocol.errors import (
     AppserviceLoginUnsupported,
     Forbidden,
     GuestAccessForbidden,
     InvalidParam,
+    MatrixError,
     MissingParam,
     UserInUse,
 )
 from matrix_protocol.identifiers import server_name_of
-from service_kit.config import RegistrationSettings, Settings
+from service_kit.access_tokens import shard_of_access_token, token_sha256
+from service_kit.config import Settings
 from service_kit.hosted_servers import HostedServers
 from service_kit.http.endpoint import Auth, endpoint
 from service_kit.http.rate_limits import REGISTRATION
 from service_kit.http.request import Request
+from service_kit.registration_settings import RegistrationSettings
 from service_kit.rpc.commands import CommandClient
-from service_kit.rpc.pb.user_commands_pb2 import RegisterUser, UserCommand
+from service_kit.rpc.pb.user_commands_pb2 import LookUpToken, RegisterUser, UserCommand
 
 RANDOM_NAME_TRIES_MAX = 3
-REGISTRATION_TOKEN_CHARACTERS_MAX = 64
 APPLICATION_SERVICE = "m.login.application_service"
 
 
@@ -54,6 +49,67 @@ class RegisterRequest(Struct):
     inhibit_login: bool = False
     refresh_token: bool = False
     type: str | None = None
+    guest_access_token: str | None = None
+    """of a guest who becomes an ordinary user, under the same name"""
+
+
+class Registrar(NamedTuple):
+    """What making an account takes, and for whom."""
+
+    settings: Settings
+    users: CommandClient
+    tokens: RegistrationTokens
+    server_name: str
+    client_ip: str
+
+    async def make(self, body: RegisterRequest, passed: Passed) -> dict[str, object]:
+        """An account, after what there was to prove was proven."""
+        token = _token_of(passed)
+        if token is None:
+            return await self._register(body, passed)
+        await self.tokens.take(token)
+        try:
+            return await self._register(body, passed)
+        except MatrixError as error:
+            if error.http_status < 500:  # else there may be an account after all
+                await self.tokens.give_back(token)
+            raise
+
+    async def make_guest(self, body: RegisterRequest) -> dict[str, object]:
+        """ "All parameters in the request body with the exception of `initial_device_display_name` MUST BE ignored"."""
+        if not self.settings.registration.guests:
+            raise GuestAccessForbidden("This server has no guest accounts")
+        kept = RegisterRequest(initial_device_display_name=body.initial_device_display_name)
+        return await self._register(kept, {}, guest=True)
+
+    async def _register(self, body: RegisterRequest, passed: Passed, *, guest: bool = False) -> dict[str, object]:
+        command = RegisterUser(password=body.password or "", guest=guest)
+        if body.guest_access_token:
+            command.guest_token_sha256 = token_sha256(body.guest_access_token)
+        if TERMS in passed:
+            command.accepted_policies.extend(accepted_policies(self.settings.registration))
+        if body.username is not None:
+            command.user_id = new_user_id(body.username, self.server_name)
+            return await self._send(command, body)
+        for _ in range(RANDOM_NAME_TRIES_MAX - 1):
+            command.user_id = random_user_id(self.server_name)
+            try:
+                return await self._send(command, body)
+            except UserInUse:
+                continue
+        command.user_id = random_user_id(self.server_name)
+        return await self._send(command, body)
+
+    async def _send(self, command: RegisterUser, body: RegisterRequest) -> dict[str, object]:
+        user_id, users = command.user_id, self.users
+        shard = users.shards.of_user(user_id)
+        tokens = new_tokens(shard, self.settings.sessions, with_refresh_token=body.refresh_token)
+        if not body.inhibit_login:
+            name = body.initial_device_display_name
+            command.session.CopyFrom(new_session(tokens, body.device_id, name, client_ip=self.client_ip))
+        reply = await users.user(user_id, UserCommand(register_user=command))
+        answer: dict[str, object] = {"user_id": user_id, "home_server": server_name_of(user_id)}
+        return answer if body.inhibit_login else answer | session_body(reply.session, tokens)
 
 
 @endpoint("POST", "/_matrix/client/v3/register", operation="register", auth=Auth.NONE, rate_limit=REGISTRATION)
@@ -63,24 +119,27 @@ async def register(
     settings: Settings,
     hosted: HostedServers,
     users: CommandClient,
+    tokens: RegistrationTokens,
+    stages: RegistrationStages,
     interactive_auth: UserInteractiveAuth,
 ) -> dict[str, object]:
     server_name = hosted.for_host(request.header(b"host"))
+    registrar = Registrar(settings, users, tokens, server_name, request.client_ip)
     kind = request.query_value("kind", "user")
     if kind == "guest":
-        return await _register_guest(body, server_name, settings, users, request.client_ip)
+        return await registrar.make_guest(body)
     if kind != "user":
         raise InvalidParam("kind must be user or guest")
     if body.type == APPLICATION_SERVICE:
         raise AppserviceLoginUnsupported("This server does not support application services")
     _check_open(settings.registration)
-    if body.username is not None:
-        await _check_available(users, new_user_id(body.username, server_name))
+    await _check_name(body, server_name, users)
     if body.password is not None:
         check_new_password(body.password, settings.passwords)
-    await interactive_auth.demand(f"register {server_name}", body.auth, _stages(settings.registration))
+    demand = stages.demand(f"register {server_name}", request.client_ip)
+    passed = await interactive_auth.demand(demand, body.auth)
     check_new_password(body.password, settings.passwords)
-    return await _register(body, server_name, settings, users, guest=False, client_ip=request.client_ip)
+    return await registrar.make(body, passed)
 
 
 @endpoint("GET", "/_matrix/client/v3/register/available", operation="checkUsernameAvailability", auth=Auth.NONE)
@@ -103,13 +162,15 @@ async def check_username_availability(
     auth=Auth.NONE,
     rate_limit=REGISTRATION,
 )
-async def registration_token_validity(request: Request, settings: Settings) -> dict[str, object]:
+async def registration_token_validity(
+    request: Request, settings: Settings, tokens: RegistrationTokens
+) -> dict[str, object]:
     if settings.registration.mode != "token":
         raise Forbidden("This server does not take registration tokens")
     token = request.query_value("token")
     if not token:
         raise MissingParam("Which token?")
-    return {"valid": _is_registration_token(settings.registration, token)}
+    return {"valid": await tokens.holds(token) is not None}
 
 
 def _check_open(settings: RegistrationSettings) -> None:
@@ -117,66 +178,36 @@ def _check_open(settings: RegistrationSettings) -> None:
         raise Forbidden("Registration is disabled on this server")
 
 
+async def _check_name(body: RegisterRequest, server_name: str, users: CommandClient) -> None:
+    """Whether the name can be had. Guests who become ordinary users "are also required to specify the `username`
+    parameter to the value of the local part of their username": theirs is taken, by themselves.
+    """
+    if body.guest_access_token is not None:
+        if body.username is None:
+            raise MissingParam("Guests who want to keep their account have to give its name as username")
+        guest_id = await _guest_of(body.guest_access_token, users)
+        if guest_id != new_user_id(body.username, server_name):
+            raise Forbidden("This is not the access token of that guest")
+    elif body.username is not None:
+        await _check_available(users, new_user_id(body.username, server_name))
+
+
+async def _guest_of(access_token: str, users: CommandClient) -> str:
+    """The guest's user ID; "" if it is no guest's token. Raises UnknownToken."""
+    shard = shard_of_access_token(access_token, users.shards)
+    if shard is None:
+        return ""
+    command = LookUpToken(token_sha256=token_sha256(access_token))
+    owner = (await users.shard(shard, command.token_sha256.hex(), UserCommand(look_up_token=command))).token_owner
+    return owner.user_id if owner.guest and not owner.soft_logged_out else ""
+
+
 async def _check_available(users: CommandClient, user_id: str) -> None:
     if await user_exists(users, user_id):
         raise UserInUse("This user name is taken")
 
 
-def _stages(settings: RegistrationSettings) -> dict[str, Check]:
-    if settings.mode == "open":
-        return {DUMMY: nothing_to_prove}
-
-    async def check_token(auth: AuthData) -> None:
-        if not _is_registration_token(settings, auth.get("token")):
-            raise StageFailed("M_UNAUTHORIZED", "This registration token is not valid")
-
-    return {REGISTRATION_TOKEN: check_token}
-
-
-def _is_registration_token(settings: RegistrationSettings, token: object) -> bool:
-    if not isinstance(token, str) or len(token) > REGISTRATION_TOKEN_CHARACTERS_MAX:
-        return False
-    given = token.encode("utf-8", "surrogatepass")
-    matches = [hmac.compare_digest(given, known.get_secret_value().encode()) for known in settings.tokens]
-    return any(matches)
-
-
-async def _register_guest(
-    body: RegisterRequest, server_name: str, settings: Settings, users: CommandClient, client_ip: str
-) -> dict[str, object]:
-    """ "All parameters in the request body with the exception of `initial_device_display_name` MUST BE ignored"."""
-    if not settings.registration.guests:
-        raise GuestAccessForbidden("This server has no guest accounts")
-    kept = RegisterRequest(initial_device_display_name=body.initial_device_display_name)
-    return await _register(kept, server_name, settings, users, guest=True, client_ip=client_ip)
-
-
-async def _register(
-    body: RegisterRequest, server_name: str, settings: Settings, users: CommandClient, *, guest: bool, client_ip: str
-) -> dict[str, object]:
-    if body.username is not None:
-        return await _register_as(
-            new_user_id(body.username, server_name), body, settings, users, guest=guest, client_ip=client_ip
-        )
-    for _ in range(RANDOM_NAME_TRIES_MAX - 1):
-        try:
-            return await _register_as(
-                random_user_id(server_name), body, settings, users, guest=guest, client_ip=client_ip
-            )
-        except UserInUse:
-            continue
-    return await _register_as(random_user_id(server_name), body, settings, users, guest=guest, client_ip=client_ip)
-
-
-async def _register_as(
-    user_id: str, body: RegisterRequest, settings: Settings, users: CommandClient, *, guest: bool, client_ip: str
-) -> dict[str, object]:
-    command = RegisterUser(user_id=user_id, password=body.password or "", guest=guest)
-    tokens = new_tokens(users.shards.of_user(user_id), settings.sessions, with_refresh_token=body.refresh_token)
-    if not body.inhibit_login:
-        command.session.CopyFrom(
-            new_session(tokens, body.device_id, body.initial_device_display_name, client_ip=client_ip)
-        )
-    reply = await users.user(user_id, UserCommand(register_user=command))
-    answer: dict[str, object] = {"user_id": user_id, "home_server": server_name_of(user_id)}
-    return answer if body.inhibit_login else answer | session_body(reply.session, tokens)
+def _token_of(passed: Passed) -> Known | None:
+    """The registration token that the client came with."""
+    detail = passed.get(REGISTRATION_TOKEN)
+    return Known(bytes.fromhex(detail["sha256"]), detail["uses_max"]) if isinstance(detail, dict) else None

@@ -10,7 +10,10 @@ from urllib.parse import quote
 import orjson
 
 from api_gateway.openid_tokens import OpenIdTokens
+from api_gateway.passed_stages import StagesAtUserserver
 from api_gateway.password_stage import PasswordAuth
+from api_gateway.registration_stages import RegistrationStages
+from api_gateway.registration_tokens import RegistrationTokens
 from api_gateway.user_interactive_auth import UserInteractiveAuth
 from service_kit.bus import streams
 from service_kit.bus.interface import Message
@@ -104,7 +107,8 @@ class AccountGateway:
         limits = settings.rate_limits
         rates = {name: getattr(limits, name) for name in ("login", "registration", "other")}
         self.rate_limits = RateLimits(rates, cluster.clock, enabled=limits.enabled)
-        interactive_auth = UserInteractiveAuth.of_cluster(hosted, cluster.clock)
+        interactive_auth = UserInteractiveAuth.of_cluster(hosted, cluster.clock, StagesAtUserserver(commands))
+        registration_tokens = RegistrationTokens(settings.registration, commands, cluster.clock)
         providers: dict[Any, object] = {
             Clock: cluster.clock,
             CommandClient: commands,
@@ -112,6 +116,8 @@ class AccountGateway:
             RoomQueries: self.rooms,
             Settings: settings,
             HostedServers: hosted,
+            RegistrationStages: RegistrationStages(settings.registration, registration_tokens),
+            RegistrationTokens: registration_tokens,
             UserInteractiveAuth: interactive_auth,
             PasswordAuth: PasswordAuth(interactive_auth, commands, self.rate_limits),
         }

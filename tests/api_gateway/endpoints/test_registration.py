@@ -1,10 +1,12 @@
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
 from service_kit.config import HostedServerSettings, RegistrationSettings
 from tests.api_gateway.account_gateway import AccountGateway
 from tests.api_gateway.conftest import StartGateway
+from userserver.tables import ACCOUNTS
 
 DUMMY = {"type": "m.login.dummy"}
 
@@ -160,3 +162,120 @@ async def test_registrations_are_limited_by_address(start_gateway: StartGateway)
 async def test_application_services_are_told_that_they_are_not_supported(gateway: AccountGateway) -> None:
     answer = await gateway.post("register", {"type": "m.login.application_service", "username": "bot"})
     assert (answer.status, answer.body["errcode"]) == (400, "M_APPSERVICE_LOGIN_UNSUPPORTED")
+
+
+# --- flows of several stages
+
+
+POLICIES = [
+    {
+        "id": "privacy_policy",
+        "version": "1.2",
+        "translations": [{"language": "en", "name": "Privacy", "url": "https://a.example/privacy-1.2-en"}],
+    }
+]
+BODY = {"username": "alice", "password": "correct horse"}
+TOKEN = {"type": "m.login.registration_token", "token": "sesame"}
+
+
+async def test_token_and_terms_are_asked_for_in_turn_and_the_version_is_kept(start_gateway: StartGateway) -> None:
+    registration = {"mode": "token", "tokens": ["sesame"], "policies": POLICIES}
+    gateway, other = await start_gateway(registration=registration), await start_gateway(registration=registration)
+    answer = await gateway.post("register", BODY)
+    assert answer.body["flows"] == [{"stages": ["m.login.registration_token", "m.login.terms"]}]
+    english = {"name": "Privacy", "url": "https://a.example/privacy-1.2-en"}
+    policies = {"policies": {"privacy_policy": {"version": "1.2", "en": english}}}
+    assert answer.body["params"] == {"m.login.terms": policies}
+    session = answer.body["session"]
+    answer = await other.post("register", {**BODY, "auth": {**TOKEN, "session": session}})
+    assert (answer.status, answer.body["completed"]) == (401, ["m.login.registration_token"])
+    await gateway.cluster.restart()
+    answer = await gateway.post("register", {**BODY, "auth": {"type": "m.login.terms", "session": session}})
+    assert answer.status == 200
+    row = await gateway.cluster.store.get(ACCOUNTS, ("@alice:a.example",))
+    assert row is not None
+    assert row.accepted_policies == "privacy_policy 1.2"
+
+
+async def test_a_token_is_good_for_as_many_accounts_as_configured(start_gateway: StartGateway) -> None:
+    registration = {"mode": "token", "limited_tokens": [{"token": "sesame", "uses_max": 2}]}
+    gateway, other = await start_gateway(registration=registration), await start_gateway(registration=registration)
+    validity = "/_matrix/client/v1/register/m.login.registration_token/validity?token=sesame"
+    assert (await gateway.call("GET", validity)).body == {"valid": True}
+    names = ["alice", "bob", "carol", "dave"]
+    answers = await asyncio.gather(
+        *(
+            each.post("register", {"username": name, "password": "correct horse", "auth": TOKEN})
+            for name, each in zip(names, (gateway, other) * 2, strict=True)
+        )
+    )
+    # Who is late is told so when the token is checked, or when it is taken.
+    assert [answer.status for answer in answers].count(200) == 2
+    assert {answer.status for answer in answers} <= {200, 401, 403}
+    await gateway.cluster.restart()
+    assert (await other.call("GET", validity)).body == {"valid": False}
+    refused = await gateway.post("register", {"username": "eve", "password": "correct horse", "auth": TOKEN})
+    assert (refused.status, refused.body["errcode"]) == (401, "M_UNAUTHORIZED")
+
+
+async def test_a_use_that_made_no_account_is_given_back(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(
+        registration={"mode": "token", "limited_tokens": [{"token": "sesame", "uses_max": 2}]}
+    )
+    bodies = [{**BODY, "auth": TOKEN}] * 2
+    answers = await asyncio.gather(*(gateway.post("register", body) for body in bodies))
+    assert sorted(answer.status for answer in answers) == [200, 400]
+    answer = await gateway.post("register", {"username": "bob", "password": "correct horse", "auth": TOKEN})
+    assert answer.status == 200
+
+
+async def test_a_token_ends_when_the_configuration_says(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway()
+    later = datetime.fromtimestamp(gateway.cluster.clock.now_ms() / 1000 + 60, UTC)
+    gateway = await start_gateway(
+        registration={"mode": "token", "limited_tokens": [{"token": "sesame", "expires_at": later}]}
+    )
+    assert (await gateway.post("register", {**BODY, "auth": TOKEN})).status == 200
+    await gateway.cluster.clock.advance(60)
+    answer = await gateway.post("register", {"username": "bob", "password": "correct horse", "auth": TOKEN})
+    assert (answer.status, answer.body["errcode"]) == (401, "M_UNAUTHORIZED")
+
+
+# --- guests who stay
+
+
+async def guest(gateway: AccountGateway) -> tuple[str, str]:
+    """Localpart and access token."""
+    answer = await gateway.post("register?kind=guest")
+    return answer.body["user_id"][1:].partition(":")[0], answer.body["access_token"]
+
+
+async def test_a_guest_becomes_an_ordinary_user_of_the_same_name(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(registration={"mode": "open", "guests": True})
+    name, token = await guest(gateway)
+    assert (await gateway.post("account/deactivate", {}, token=token)).body["errcode"] == "M_GUEST_ACCESS_FORBIDDEN"
+    body = {"username": name, "password": "correct horse", "guest_access_token": token}
+    assert (await gateway.post("register", body)).status == 401
+    answer = await gateway.post("register", {**body, "auth": DUMMY})
+    assert (answer.status, answer.body["user_id"]) == (200, f"@{name}:a.example")
+    assert (await gateway.login(name)).status == 200
+    for each in (token, answer.body["access_token"]):
+        assert (await gateway.get("account/whoami", token=each)).body["is_guest"] is False
+    answer = await gateway.post("register", {**body, "auth": DUMMY})
+    assert (answer.status, answer.body["errcode"]) == (403, "M_FORBIDDEN")
+
+
+async def test_a_guests_name_is_for_that_guest_alone(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(registration={"mode": "open", "guests": True})
+    (name, _), (_, others_token) = await guest(gateway), await guest(gateway)
+    await gateway.register("bob")
+    for username, token, errcode in (
+        (name, None, "M_USER_IN_USE"),
+        (name, others_token, "M_FORBIDDEN"),
+        ("bob", others_token, "M_FORBIDDEN"),
+        (None, others_token, "M_MISSING_PARAM"),
+        (name, "plx_0_" + "a" * 43, "M_UNKNOWN_TOKEN"),
+        (name, "x", "M_FORBIDDEN"),
+    ):
+        body = {"username": username, "password": "correct horse", "guest_access_token": token, "auth": DUMMY}
+        assert (await gateway.post("register", body)).body["errcode"] == errcode
