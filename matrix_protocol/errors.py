@@ -371,6 +371,12 @@ class Unavailable(Unknown):
     http_status = 503
 
 
+class NotRelatable(Unknown):
+    """The event relates to another one in a way that is not possible; there is no errcode for it."""
+
+    http_status = 400
+
+
 class UnknownDevice(MatrixError):
     """The device that an application service asserts does not belong to the user."""
 

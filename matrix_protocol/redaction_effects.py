@@ -24,6 +24,7 @@ from matrix_protocol.event_auth.power_levels import PowerLevels
 from matrix_protocol.event_auth.redaction import redaction_applies
 from matrix_protocol.events.redaction import redact_content
 from matrix_protocol.json_types import JsonObject
+from matrix_protocol.relations import Relation, relation_of
 from matrix_protocol.room_versions import RoomVersionRules
 
 REDACTION: Final = "m.room.redaction"
@@ -90,15 +91,6 @@ def unsigned_of_redacted(unsigned: Mapping[str, Any], redaction: JsonObject) -> 
     return {**kept, "redacted_because": redaction}
 
 
-class Relation(NamedTuple):
-    """An event's `m.relates_to`."""
-
-    rel_type: str
-    event_id: str
-    key: str | None
-    """Of an annotation: what the reaction is."""
-
-
 class RedactionEffects(NamedTuple):
     """What a redaction changes beyond the event that it redacts."""
 
@@ -121,14 +113,3 @@ def effects_of(
         state_key is not None,
         redacts if event_type == REDACTION else None,
     )
-
-
-def relation_of(content: Mapping[str, Any]) -> Relation | None:
-    """None if the content has none that is well formed. Encrypted events have theirs in the clear, too."""
-    relates_to = content.get("m.relates_to")
-    if not isinstance(relates_to, Mapping):
-        return None
-    rel_type, event_id, key = relates_to.get("rel_type"), relates_to.get("event_id"), relates_to.get("key")
-    if not isinstance(rel_type, str) or not isinstance(event_id, str):
-        return None
-    return Relation(rel_type, event_id, key if isinstance(key, str) else None)

@@ -6,6 +6,7 @@ them. "Position" is always a position in the ledger of the room's shard.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 from service_kit.store.schema import Table
@@ -17,6 +18,9 @@ BUCKET_EVENTS_MAX = 1000
 
 COLUMNS_BUCKET_EVENTS_MAX = 5000
 """State events in one bucket of columns: at some 200 bytes each, a partition of 1 MiB."""
+
+RELATIONS_CHUNK = 1000
+"""Rows in one chunk of the events that relate to one: at some 400 bytes each, a partition of 0.4 MiB."""
 
 CLIENT_TXN_TTL_S = 24 * 3600
 """How long a repeated client transaction ID is recognised; clients give up sending again long before."""
@@ -45,6 +49,15 @@ class TimelineBucketRow(NamedTuple):
     room_id: str
     bucket: int
     first_position: int
+
+
+class TimestampSpanRow(NamedTuple):
+    """The least and the greatest origin_server_ts in a bucket that is full: they come in no order."""
+
+    room_id: str
+    bucket: int
+    min_ts_ms: int
+    max_ts_ms: int
 
 
 class EventByIdRow(NamedTuple):
@@ -76,6 +89,10 @@ class RoomHeadRow(NamedTuple):
     """How many state events have a number. None: the row is older than the numbers; as many as `state_version`."""
     forward_extremity_hashes: bytes | None = None
     """Versions 1 and 2: their reference hashes, 32 bytes each, in the same order."""
+    bucket_min_ts_ms: int | None = None
+    """These two: the least and the greatest origin_server_ts in the last bucket. None: the row is older than they are,
+    or was when the bucket began."""
+    bucket_max_ts_ms: int | None = None
 
 
 class CurrentStateRow(NamedTuple):
@@ -163,6 +180,92 @@ class ReceiptRow(NamedTuple):
     """of the event that it points to. None: the row is older than this column."""
 
 
+class Family(IntEnum):
+    """What relates to an event, by kind: each is stored by itself, so that a thread of ten thousand replies is read
+    without the reactions."""
+
+    ANNOTATION = 0
+    EDIT = 1
+    REPLY = 2
+    REFERENCE = 3
+    OTHER = 4
+    INDIRECT = 5
+    """What relates to something that relates to it, and so on."""
+
+
+class RelationRow(NamedTuple):
+    """An event that relates to another one."""
+
+    room_id: str
+    parent_event_id: str
+    family: int
+    chunk: int
+    """The rows of a family are counted through: RELATIONS_CHUNK in each chunk."""
+    position: int
+    event_id: str
+    bucket: int
+    rel_type: str
+    type: str
+    sender: str
+    origin_server_ts_ms: int
+    via: str
+    """INDIRECT: the events in between, the nearest to this one first: a JSON array of
+    [bucket, position, rel_type, type]"""
+    is_removed: bool
+    """The event was redacted. The row stays, so that no chunk ends up as one of tombstones."""
+
+
+class AggregateRow(NamedTuple):
+    """What is known of all events that relate to the one at this position."""
+
+    room_id: str
+    bucket: int
+    position: int
+    event_id: str
+    aggregate: bytes
+    """an `Aggregate` message"""
+
+
+class AnnotationRow(NamedTuple):
+    """Somebody has annotated an event with something: a partition of its own."""
+
+    room_id: str
+    parent_event_id: str
+    digest: str
+    """of who, with which type and key"""
+    event_id: str
+
+
+class ThreadParticipantRow(NamedTuple):
+    """How many replies somebody has in a thread: a partition of its own."""
+
+    room_id: str
+    root_event_id: str
+    user_id: str
+    replies: int
+
+
+class ThreadRow(NamedTuple):
+    """A thread, where its latest reply stands. It moves on with each reply: a bucket has at most as many rows, those
+    deleted included, as it has timeline events."""
+
+    room_id: str
+    bucket: int
+    position: int
+    """of the latest reply"""
+    root_event_id: str
+    root_bucket: int
+    root_position: int
+    root_sender: str
+
+
+class ThreadBucketRow(NamedTuple):
+    """A bucket in which threads have, or once had, their latest replies."""
+
+    room_id: str
+    bucket: int
+
+
 class TypingRow(NamedTuple):
     shard: str
     room_id: str
@@ -230,6 +333,9 @@ TIMELINE_BY_ROOM = Table("timeline_by_room", TimelineRow, partition_key=2, clust
 TIMELINE_BUCKETS_BY_ROOM = Table(
     "timeline_buckets_by_room", TimelineBucketRow, partition_key=1, clustering_key=1, writer=WRITER
 )
+TIMESTAMP_SPANS_BY_ROOM = Table(
+    "timestamp_spans_by_room", TimestampSpanRow, partition_key=1, clustering_key=1, writer=WRITER
+)
 EVENTS_BY_ID = Table("events_by_id", EventByIdRow, partition_key=1, clustering_key=0, writer=WRITER)
 ROOMS = Table("rooms", RoomRow, partition_key=1, clustering_key=0, writer=WRITER)
 ROOM_HEADS = Table("room_heads", RoomHeadRow, partition_key=1, clustering_key=0, writer=WRITER)
@@ -253,6 +359,16 @@ EVENT_BY_CLIENT_TXN = Table(
     ttl_s=CLIENT_TXN_TTL_S,
 )
 RECEIPTS_BY_ROOM = Table("receipts_by_room", ReceiptRow, partition_key=1, clustering_key=3, writer=WRITER)
+RELATIONS_BY_EVENT = Table("relations_by_event", RelationRow, partition_key=4, clustering_key=1, writer=WRITER)
+AGGREGATES_BY_ROOM = Table("aggregates_by_room", AggregateRow, partition_key=2, clustering_key=1, writer=WRITER)
+ANNOTATIONS = Table("annotations", AnnotationRow, partition_key=3, clustering_key=0, writer=WRITER)
+THREAD_PARTICIPANTS = Table(
+    "thread_participants", ThreadParticipantRow, partition_key=3, clustering_key=0, writer=WRITER
+)
+THREADS_BY_ROOM = Table("threads_by_room", ThreadRow, partition_key=2, clustering_key=1, writer=WRITER)
+THREAD_BUCKETS_BY_ROOM = Table(
+    "thread_buckets_by_room", ThreadBucketRow, partition_key=1, clustering_key=1, writer=WRITER
+)
 TYPING_BY_SHARD = Table("typing_by_shard", TypingRow, partition_key=1, clustering_key=2, writer=WRITER)
 TYPING_CHANGE_BY_ROOM = Table(
     "typing_change_by_room", TypingChangeRow, partition_key=1, clustering_key=0, writer=WRITER
@@ -269,6 +385,7 @@ ROOM_UPGRADES = Table("room_upgrades", RoomUpgradeRow, partition_key=1, clusteri
 TABLES: tuple[Table[Any], ...] = (
     TIMELINE_BY_ROOM,
     TIMELINE_BUCKETS_BY_ROOM,
+    TIMESTAMP_SPANS_BY_ROOM,
     EVENTS_BY_ID,
     ROOMS,
     ROOM_HEADS,
@@ -279,6 +396,12 @@ TABLES: tuple[Table[Any], ...] = (
     ROOMS_BY_USER,
     EVENT_BY_CLIENT_TXN,
     RECEIPTS_BY_ROOM,
+    RELATIONS_BY_EVENT,
+    AGGREGATES_BY_ROOM,
+    ANNOTATIONS,
+    THREAD_PARTICIPANTS,
+    THREADS_BY_ROOM,
+    THREAD_BUCKETS_BY_ROOM,
     TYPING_BY_SHARD,
     TYPING_CHANGE_BY_ROOM,
     ROOM_ALIASES,

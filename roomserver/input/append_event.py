@@ -6,6 +6,7 @@ from matrix_protocol.events.format import Event
 from roomserver.input import publication
 from roomserver.input.event_fact import ChangedEvent, RedactedEvent, add_redacted_event, event_fact
 from roomserver.input.new_event import EventDraft
+from roomserver.input.relations import PreparedLoss, PreparedRelation, add_relations, lose_relations
 from roomserver.state.client_transactions import DeviceInRoom, scoped_txn_id
 from roomserver.state.room import RoomInMemory
 from roomserver.state.shard import OwnedShard
@@ -23,6 +24,8 @@ def append_event(
     replaced: bytes | None = None,
     inviter: bytes | None = None,
     redacted: RedactedEvent | None = None,
+    relation: PreparedRelation | None = None,
+    loss: PreparedLoss | None = None,
 ) -> None:
     """After this nothing may refuse the command any more."""
     fact = event_fact(
@@ -36,8 +39,12 @@ def append_event(
     if redacted is not None:
         add_redacted_event(fact, room, redacted)
         _change_in_memory(shard, room, redacted.target)
-        if redacted.successor is not None:
-            _change_in_memory(shard, room, redacted.successor)
+        if redacted.quoter is not None:
+            _change_in_memory(shard, room, redacted.quoter)
+        if loss is not None:
+            lose_relations(shard, fact.room_event, loss, batch.next_position)
+    if relation is not None:
+        add_relations(shard, fact.room_event, relation, batch.next_position)
     advance(shard, room, event, fact)
     room.last_position = batch.add(fact)
     if event.state_key is not None:

@@ -35,8 +35,8 @@ class RedactedEvent(NamedTuple):
     """What a redaction does."""
 
     target: ChangedEvent
-    successor: ChangedEvent | None
-    """the state event that took the target's place and quotes it as `prev_content`"""
+    quoter: ChangedEvent | None
+    """the event that quotes the target, as `prev_content` or `redacted_because`"""
 
 
 def event_fact(
@@ -73,6 +73,7 @@ def event_fact(
         timeline_index=index,
         state_events=room.state.event_count,
     )
+    _add_timestamps(fact, room, index)
     if room.rules.event_format.references_carry_hashes:
         hashed = reference_hash(event.pdu, room.rules)
         fact.reference_hash = hashed
@@ -97,8 +98,8 @@ def add_redacted_event(fact: Fact, room: RoomInMemory, redacted: RedactedEvent) 
     if is_current_state and row.state_key is not None:
         body.redacts_state_number = room.state.event_number(row.type, row.state_key)
         body.redacts_reference_hash = room.state.reference_hash(row.type, row.state_key)
-    if redacted.successor is not None:
-        body.rewritten.CopyFrom(_rewritten(room, redacted.successor))
+    if redacted.quoter is not None:
+        body.rewritten.CopyFrom(_rewritten(room, redacted.quoter))
 
 
 def _rewritten(room: RoomInMemory, changed: ChangedEvent) -> RewrittenEvent:
@@ -119,6 +120,17 @@ def _rewritten(room: RoomInMemory, changed: ChangedEvent) -> RewrittenEvent:
         rewritten.state_number = room.state.event_number(row.type, row.state_key)
         rewritten.reference_hash = room.state.reference_hash(row.type, row.state_key)
     return rewritten
+
+
+def _add_timestamps(fact: RoomEventFact, room: RoomInMemory, index: int) -> None:
+    """The span of times in the bucket that the event falls into; with its first event, that of the bucket before."""
+    ts_ms, known = fact.origin_server_ts_ms, room.bucket_ts_ms
+    if index % BUCKET_EVENTS_MAX == 0:
+        fact.bucket_min_ts_ms = fact.bucket_max_ts_ms = ts_ms
+        if known is not None:
+            fact.full_bucket_min_ts_ms, fact.full_bucket_max_ts_ms = known
+    elif known is not None:
+        fact.bucket_min_ts_ms, fact.bucket_max_ts_ms = min(known[0], ts_ms), max(known[1], ts_ms)
 
 
 def _unsigned(replaced: bytes | None) -> dict[str, Any]:

@@ -26,8 +26,8 @@ class RedactionTarget(NamedTuple):
     """The event to redact, as it stands in the tables."""
 
     row: TimelineRow
-    successor: TimelineRow | None
-    """the state event that took its place"""
+    quoter: TimelineRow | None
+    """the event that may quote it: the state event that took its place; or, if it is a redaction, what it redacted"""
 
 
 async def read_target(shard: OwnedShard, room_id: str, event_id: str) -> RedactionTarget:
@@ -35,8 +35,13 @@ async def read_target(shard: OwnedShard, room_id: str, event_id: str) -> Redacti
     row = await shard.read_event(room_id, event_id)
     if row is None:
         raise NotFound("There is no such event in this room")
-    successor = None if row.state_key is None else await _read_successor(shard, row, row.state_key)
-    return RedactionTarget(row, successor)
+    if row.state_key is not None:
+        return RedactionTarget(row, await _read_successor(shard, row, row.state_key))
+    if row.type == REDACTION:
+        await shard.wait_applied(row.position)  # with it came what it did to the other event
+        redacts = orjson.loads(row.client_json).get("redacts")
+        return RedactionTarget(row, await shard.read_event(room_id, redacts) if isinstance(redacts, str) else None)
+    return RedactionTarget(row, None)
 
 
 def redacted_event(room: RoomInMemory, redaction: Event, target: RedactionTarget | None) -> RedactedEvent | None:
@@ -47,13 +52,15 @@ def redacted_event(room: RoomInMemory, redaction: Event, target: RedactionTarget
     that would let everybody redact everybody. Versions 1 and 2 compare servers in the auth rules, which hold too.
     """
     assert target is not None, "a redaction was prepared with its target"
-    row, successor = target
+    row, quoter = target
     levels = room.power_levels()
     if redaction.sender != row.sender and levels.user_level(redaction.sender) < levels.redact:
         raise Forbidden("You may redact only your own events in this room")
     is_current_state = _is_current_state(room, row)
     if row.state_key is not None and successor is None and not is_current_state:
         raise Outdated("The room's state has changed meanwhile; try again")
+    if row.state_key is not None and quoter is None and not is_current_state:
+        raise Unavailable("The room's state has changed meanwhile; try again")
     former = orjson.loads(row.client_json)
     if "redacted_because" in former["unsigned"]:
         return None
@@ -67,7 +74,7 @@ def redacted_event(room: RoomInMemory, redaction: Event, target: RedactionTarget
     )
     return RedactedEvent(
         ChangedEvent(redacted, is_current_state),
-        None if successor is None else _without_quote(room, successor, event),
+        None if quoter is None else _without_quote(room, quoter, event),
     )
 
 
@@ -82,14 +89,18 @@ def _unsigned(redaction: Event, former: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "redacted_because": because}
 
 
-def _without_quote(room: RoomInMemory, successor: TimelineRow, redacted: Event) -> ChangedEvent | None:
-    """The event that took the redacted one's place, with no more of it in `prev_content` than the redaction left."""
-    client = orjson.loads(successor.client_json)
+def _without_quote(room: RoomInMemory, quoter: TimelineRow, redacted: Event) -> ChangedEvent | None:
+    """The event that quotes the redacted one, with no more of it than the redaction left; None if it does not."""
+    client = orjson.loads(quoter.client_json)
     unsigned = client["unsigned"]
-    if unsigned.get("replaces_state") != redacted.event_id or "prev_content" not in unsigned:
+    if unsigned.get("replaces_state") == redacted.event_id and "prev_content" in unsigned:
+        unsigned["prev_content"] = redacted.content
+    elif unsigned.get("redacted_because", {}).get("event_id") == redacted.event_id:
+        # "Redacting an event cannot be undone": that one stays redacted, by an event of which nothing is left.
+        unsigned["redacted_because"] = orjson.loads(client_format(redacted, {}))
+    else:
         return None
-    unsigned["prev_content"] = redacted.content
-    return ChangedEvent(successor._replace(client_json=orjson.dumps(client)), _is_current_state(room, successor))
+    return ChangedEvent(quoter._replace(client_json=orjson.dumps(client)), _is_current_state(room, quoter))
 
 
 async def _read_successor(shard: OwnedShard, row: TimelineRow, state_key: str) -> TimelineRow | None:

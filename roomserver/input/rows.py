@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import orjson
 
 from roomserver.input.directory_rows import alias_rows, guest_row, published_room_rows, upgrade_rows
+from roomserver.input.relation_rows import relation_rows
 from roomserver.state.client_transactions import scoped_txn_id
 from roomserver.state.compact import MEMBER
 from roomserver.tables import (
@@ -27,6 +28,7 @@ from roomserver.tables import (
     STATE_HISTORY_BY_ROOM,
     TIMELINE_BUCKETS_BY_ROOM,
     TIMELINE_BY_ROOM,
+    TIMESTAMP_SPANS_BY_ROOM,
     TYPING_BY_SHARD,
     TYPING_CHANGE_BY_ROOM,
     CurrentStateRow,
@@ -41,6 +43,7 @@ from roomserver.tables import (
     StateHistoryRow,
     TimelineBucketRow,
     TimelineRow,
+    TimestampSpanRow,
     TypingChangeRow,
     TypingRow,
 )
@@ -72,10 +75,15 @@ def _room_event(shard: Shard, position: int, fact: Fact) -> list[Write]:
         )
     if event.timeline_index % BUCKET_EVENTS_MAX == 0:
         rows.append(Put(TIMELINE_BUCKETS_BY_ROOM, TimelineBucketRow(room_id, bucket, position)))
+        if event.HasField("full_bucket_min_ts_ms"):
+            span = TimestampSpanRow(room_id, bucket - 1, event.full_bucket_min_ts_ms, event.full_bucket_max_ts_ms)
+            rows.append(Put(TIMESTAMP_SPANS_BY_ROOM, span))
     if is_state:
         rows.extend(_state_rows(room_id, position, event))
     if event.redacted_client_json:
         rows.extend(_redacted_rows(room_id, event))
+    if event.relations or event.lost_relations:
+        rows.extend(relation_rows(room_id, position, event))
     return rows
 
 
@@ -113,6 +121,8 @@ def _head_row(room_id: str, position: int, event: RoomEventFact) -> RoomHeadRow:
         position,
         event.state_events if event.HasField("state_events") else None,
         b"".join(event.forward_extremity_hashes) or None,
+        event.bucket_min_ts_ms if event.HasField("bucket_min_ts_ms") else None,
+        event.bucket_max_ts_ms if event.HasField("bucket_max_ts_ms") else None,
     )
 
 

@@ -3,8 +3,9 @@
     1 a client transaction that was seen before is answered with its event
     2 the content is a JSON object
     3 a redaction names an event of this room that the sender may redact
-    4 a state event equal to the current one is that one
-    5 the event is made, authorised, and takes its place
+    4 an event that relates to another one may do so (`input.relations`)
+    5 a state event equal to the current one is that one
+    6 the event is made, authorised, and takes its place
 
 Member events go the way of `input.membership`, whatever endpoint they come by.
 """
@@ -22,6 +23,14 @@ from roomserver.input.append_event import append_event
 from roomserver.input.canonical_alias import CANONICAL_ALIAS, RoomByAlias, check_aliases, rooms_by_alias
 from roomserver.input.new_event import EventDraft, new_event
 from roomserver.input.redaction import REDACTION, RedactionTarget, read_target, redacted_event
+from roomserver.input.relations import (
+    PreparedLoss,
+    PreparedRelation,
+    check_loss,
+    check_relation,
+    prepare_loss,
+    prepare_relation,
+)
 from roomserver.state.client_transactions import DeviceInRoom, scoped_txn_id
 from roomserver.state.compact import MEMBER
 from roomserver.state.room import RoomInMemory
@@ -40,15 +49,18 @@ class PreparedSend(NamedTuple):
     """the state event that this one takes the place of, if memory does not have it"""
     target: RedactionTarget | None = None
     """the event to redact"""
+    loss: PreparedLoss | None = None
+    """what its redaction changes for others"""
+    relation: PreparedRelation | None = None
     member: membership.PreparedMembership | None = None
     aliases: RoomByAlias | None = None
     """where those point that an `m.room.canonical_alias` names"""
 
 
 def prepare(shard: OwnedShard, room_id: str, body: SendEvent) -> Awaitable[PreparedSend] | PreparedSend:
-    """A message into a loaded room needs nothing more: no await, no read."""
+    """A message into a loaded room that relates to nothing needs nothing more: no await, no read."""
     room = shard.rooms.get(room_id)
-    is_plain = body.event_type != REDACTION and not body.HasField("state_key")
+    is_plain = body.event_type != REDACTION and not body.HasField("state_key") and not _may_relate(body.content_json)
     if room is not None and is_plain and _knows_device(shard, room_id, body):
         return PreparedSend(room)
     return _prepare_slowly(shard, room_id, body)
@@ -101,6 +113,11 @@ def content_of(content_json: bytes) -> dict[str, Any]:
     return content
 
 
+def _may_relate(content_json: bytes) -> bool:
+    """Whether the content must be looked into: it names `m.relates_to`, or hides something behind ASCII escapes."""
+    return b"m.relates_to" in content_json or b"\\u00" in content_json
+
+
 def _knows_device(shard: OwnedShard, room_id: str, body: SendEvent) -> bool:
     if not body.client_txn_id:
         return True
@@ -115,9 +132,16 @@ async def _prepare_slowly(shard: OwnedShard, room_id: str, body: SendEvent) -> P
     if not _knows_device(shard, room_id, body):
         scoped = scoped_txn_id(room_id, body.event_type, redacts or "", body.client_txn_id)
         await shard.client_transactions.load(DeviceInRoom(room_id, body.sender, body.device_id), scoped)
-    target = await read_target(shard, room_id, redacts) if redacts is not None else None
+    if redacts is not None:
+        target = await read_target(shard, room_id, redacts)
+        return PreparedSend(room, redacts, target=target, loss=await prepare_loss(shard, target.row))
     if not body.HasField("state_key"):
-        return PreparedSend(room, redacts, None, target)
+        if not _may_relate(body.content_json):
+            return PreparedSend(room)
+        content = content_of(body.content_json)
+        return PreparedSend(
+            room, relation=await prepare_relation(shard, room_id, body.sender, body.event_type, content)
+        )
     if body.event_type == MEMBER:
         return PreparedSend(room, member=await membership.prepare_member(shard, room, body.state_key, body.sender))
     aliases = await rooms_by_alias(shard, content_of(body.content_json)) if body.event_type == CANONICAL_ALIAS else None
@@ -136,10 +160,14 @@ def _send_message(
     shard: OwnedShard, room: RoomInMemory, draft: EventDraft, prepared: PreparedSend, batch: Batch
 ) -> str:
     event = new_event(room, draft, shard.hosted_servers, batch.now_ms)
+    if prepared.relation is not None:
+        check_relation(shard, prepared.relation)
     redacted = None
     if draft.redacts is not None:
         redacted = redacted_event(room, event, prepared.target)
-    append_event(shard, room, event, draft, batch, redacted=redacted)
+        if redacted is not None and prepared.loss is not None:
+            check_loss(prepared.loss)
+    append_event(shard, room, event, draft, batch, redacted=redacted, relation=prepared.relation, loss=prepared.loss)
     return event.event_id
 
 

@@ -11,6 +11,7 @@
 | get_published_rooms | published.py                                |
 | get_standing      | here                                          |
 | get_summaries     | outside.py                                    |
+| relations, threads, aggregations, by timestamp: relation_queries.py |
 
 Who may see what is decided in viewer.py. Everything is read from the tables,
 after they hold all that was committed when the question came.
@@ -25,17 +26,19 @@ from typing import Final, Protocol, cast
 from matrix_protocol.errors import InvalidParam, NotFound
 from matrix_protocol.power_levels import can_send_state
 from roomserver.domain import RoomShardDomain
-from roomserver.queries import state, timeline
+from roomserver.queries import state
+from roomserver.queries.aggregations import Bundles, Onlooker
 from roomserver.queries.aliases import read_alias, read_aliases_of_room
 from roomserver.queries.event import read_event
 from roomserver.queries.event_filter import compile_filter
 from roomserver.queries.outside import ROOMS_MAX, look_at
 from roomserver.queries.published import page_of
 from roomserver.queries.receipts import receipt_chunks, receipts_of_user
+from roomserver.queries.relation_queries import CHUNK_BYTES_MAX, RelationQueries, event_chunks
 from roomserver.queries.rooms_of_user import rooms_of_user_chunks
 from roomserver.queries.state import MEMBER, Wanted, state_pages
 from roomserver.queries.summary import summary_of
-from roomserver.queries.timeline import Buckets, Page, Span
+from roomserver.queries.timeline import Buckets, Page, Span, fill_entry
 from roomserver.queries.viewer import viewer_of
 from roomserver.state.room import RoomInMemory
 from roomserver.state.shard import OwnedShard
@@ -74,11 +77,8 @@ from service_kit.shards import ROOM, Shard, ShardMap
 from service_kit.store.interface import Store
 
 STATE_ENTRIES_MAX: Final = 500
-TIMELINE_ENTRIES_MAX: Final = 200
 LIMIT_MAX: Final = 1001
 """One more than the 1000 that a client may get at most: /sync asks for it, to know whether there are more."""
-CHUNK_BYTES_MAX: Final = 1024 * 1024
-"""A chunk that has reached this goes out, however few entries it has."""
 
 
 class Owner(Progress, Protocol):
@@ -88,7 +88,7 @@ class Owner(Progress, Protocol):
     def domain(self) -> ShardDomain: ...
 
 
-class RoomQueryService:
+class RoomQueryService(RelationQueries):
     """`owner_of` gives the owner object of a shard that this worker serves, or None."""
 
     def __init__(self, store: Store, shards: ShardMap, owner_of: Callable[[Shard], Owner | None]) -> None:
@@ -139,25 +139,27 @@ class RoomQueryService:
             viewer = await viewer_of(self._store, request.room_id, request.as_user_id)
             span = _until(span, viewer.looks_until())
         page = Page(self._store, self._buckets, span, request.limit)
-        chunk, chunk_bytes, chunk_entries = TimelineChunk(position=position), 0, 0
-        for row in await page.read(viewer, matches):
-            if chunk_entries >= TIMELINE_ENTRIES_MAX or chunk_bytes >= CHUNK_BYTES_MAX:
-                yield chunk
-                chunk, chunk_bytes, chunk_entries = TimelineChunk(position=position), 0, 0
-            timeline.add_entry(chunk, row, "" if viewer is None else await viewer.membership_after(row.position))
-            chunk_bytes += len(row.client_json)
-            chunk_entries += 1
-        chunk.more = page.more
-        chunk.next_position = page.next_position
-        yield chunk
+        rows = await page.read(viewer, matches)
+        onlooker = Onlooker(viewer, frozenset(request.ignored_user_ids))
+        bundled = {}
+        if request.with_aggregations:
+            bundled = await Bundles(self._store, request.room_id, onlooker).of_span(rows)
+        async for chunk in event_chunks(rows, onlooker, bundled, position):
+            chunk.more, chunk.next_position = page.more, page.next_position
+            yield chunk
 
     async def get_event(self, request: EventRequest) -> TimelineEntry:
         """Raises NotFound, also for events that the user may not see."""
         await self._committed_position(request.room_id)
         seen = await read_event(self._store, request.room_id, request.event_id, request.as_user_id)
-        chunk = TimelineChunk()
-        timeline.add_entry(chunk, seen.row, seen.viewer_membership)
-        return chunk.entries[0]
+        entry = TimelineEntry()
+        fill_entry(entry, seen.row, seen.viewer_membership)
+        if request.with_aggregations:
+            onlooker = await self._onlooker(request.room_id, request.as_user_id, request.ignored_user_ids)
+            bundled = await Bundles(self._store, request.room_id, onlooker).of_rows([seen.row])
+            if seen.row.position in bundled:
+                entry.aggregations.CopyFrom(bundled[seen.row.position])
+        return entry
 
     async def get_receipts(self, request: ReceiptsRequest) -> AsyncIterator[ReceiptsChunk]:
         await self._committed_position(request.room_id)

@@ -15,7 +15,7 @@ from roomserver.queries.viewer import Viewer
 from roomserver.state.recent import Recent
 from roomserver.tables import ROOM_HEADS, TIMELINE_BUCKETS_BY_ROOM, TIMELINE_BY_ROOM, TimelineRow
 from service_kit.rpc.pb.facts_pb2 import HistoryVisibility
-from service_kit.rpc.pb.room_queries_pb2 import TimelineChunk
+from service_kit.rpc.pb.room_queries_pb2 import TimelineEntry
 from service_kit.store.interface import SCAN_ROWS_MAX, Range, Store
 
 ROWS_PER_PAGE_MAX: Final = 3000
@@ -122,20 +122,18 @@ class Page:
                 bucket += -1 if backwards else 1
 
 
-def add_entry(chunk: TimelineChunk, row: TimelineRow, viewer_membership: str) -> None:
-    """Put the event into the chunk, where it is built: a message that is appended is copied."""
-    entry = chunk.entries.add(
-        position=row.position,
-        event_id=row.event_id,
-        type=row.type,
-        sender=row.sender,
-        origin_server_ts_ms=row.origin_server_ts_ms,
-        device_id=row.device_id,
-        client_txn_id=row.client_txn_id,
-        client_json=row.client_json,
-        room_id=row.room_id,
-        viewer_membership=viewer_membership,
-    )
+def fill_entry(entry: TimelineEntry, row: TimelineRow, viewer_membership: str) -> None:
+    """Make this empty entry the event's."""
+    entry.position = row.position
+    entry.event_id = row.event_id
+    entry.type = row.type
+    entry.sender = row.sender
+    entry.origin_server_ts_ms = row.origin_server_ts_ms
+    entry.device_id = row.device_id
+    entry.client_txn_id = row.client_txn_id
+    entry.client_json = row.client_json
+    entry.room_id = row.room_id
+    entry.viewer_membership = viewer_membership
     if row.history_visibility:
         entry.history_visibility = cast(HistoryVisibility, row.history_visibility)
     if row.state_key is not None:

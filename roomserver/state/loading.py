@@ -28,6 +28,8 @@ async def load_room(store: Store, clock: Clock, room_id: str) -> RoomInMemory | 
     room.depth = head.depth
     room.last_position = head.position
     room.forward_extremity_ids = orjson.loads(head.forward_extremity_ids)
+    if head.bucket_min_ts_ms is not None and head.bucket_max_ts_ms is not None:
+        room.bucket_ts_ms = (head.bucket_min_ts_ms, head.bucket_max_ts_ms)
     hashes = head.forward_extremity_hashes or b""
     room.forward_extremity_hashes = [hashes[at : at + DIGEST_BYTES] for at in range(0, len(hashes), DIGEST_BYTES)]
     if head.state_events is not None:

@@ -81,6 +81,7 @@ class RoomInMemory:
         "_power_levels",
         "_resolvable",
         "_resolvable_bytes",
+        "bucket_ts_ms",
         "depth",
         "forward_extremity_hashes",
         "forward_extremity_ids",
@@ -102,6 +103,8 @@ class RoomInMemory:
         self.forward_extremity_hashes: list[bytes] = []
         """Their reference hashes, in versions 1 and 2."""
         self.history_visibility: HistoryVisibility = HistoryVisibility.SHARED
+        self.bucket_ts_ms: tuple[int, int] | None = None
+        """The least and the greatest origin_server_ts in the timeline's last bucket; None: not known."""
         self.last_position = 0
         """Of the room's latest event. Until the tables hold it, this object knows more than they do and must stay."""
         self._contents: dict[tuple[str, str], bytes] = {}
@@ -144,6 +147,9 @@ class RoomInMemory:
         """A new event stands at the end of the main line."""
         self.timeline_length += 1
         self.depth = event.depth
+        self.bucket_ts_ms = (
+            (event.bucket_min_ts_ms, event.bucket_max_ts_ms) if event.HasField("bucket_min_ts_ms") else None
+        )
         self.forward_extremity_ids = [event.event_id]
         if self.rules.event_format.references_carry_hashes:
             self.forward_extremity_hashes = [event.reference_hash]

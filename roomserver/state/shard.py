@@ -10,6 +10,7 @@ from roomserver.state.cache import RoomBudget, ShardRooms
 from roomserver.state.client_transactions import ClientTransactions
 from roomserver.state.compact import MEMBER
 from roomserver.state.loading import load_room
+from roomserver.state.parents import Parents
 from roomserver.state.published import PublishedRooms
 from roomserver.state.recent import Recent, RecentContents
 from roomserver.state.resolver_threads import ResolverThreads
@@ -70,6 +71,7 @@ class OwnedShard:
         self.rooms = ShardRooms(surroundings.budget, self._applied_position)
         self.client_transactions = ClientTransactions(self.store, self._applied_position)
         self.recent_contents = RecentContents()
+        self.parents = Parents(self.store, self.read_event, self._applied_position)
         self.receipt_positions: Recent[ReceiptKey, int] = Recent(RECEIPTS_MAX)
         """Ledger positions of the events that receipts point to."""
         self.aliases: Recent[str, RoomAliasRow] = Recent(ALIASES_MAX)

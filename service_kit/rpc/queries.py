@@ -41,16 +41,21 @@ from service_kit.rpc.pb.room_directory_pb2 import (
     VisibilityRequest,
 )
 from service_kit.rpc.pb.room_queries_pb2 import (
+    AggregationsChunk,
+    AggregationsRequest,
     EventRequest,
     ReceiptsChunk,
     ReceiptsRequest,
+    RelationsRequest,
     RoomsOfUserChunk,
     RoomsOfUserRequest,
     StateChunk,
     StateRequest,
+    ThreadsRequest,
     TimelineChunk,
     TimelineEntry,
     TimelineRequest,
+    TimestampRequest,
 )
 from service_kit.rpc.pb.user_queries_pb2 import AccountDataChunk, AccountDataRequest
 from service_kit.shards import ROOM, Shard, ShardMap
@@ -120,6 +125,10 @@ GET_STATE = _room("GetState", "get_state", True, StateRequest, StateChunk)
 GET_TIMELINE = _room("GetTimeline", "get_timeline", True, TimelineRequest, TimelineChunk)
 GET_EVENT = _room("GetEvent", "get_event", False, EventRequest, TimelineEntry)
 GET_RECEIPTS = _room("GetReceipts", "get_receipts", True, ReceiptsRequest, ReceiptsChunk)
+GET_RELATIONS = _room("GetRelations", "get_relations", True, RelationsRequest, TimelineChunk)
+GET_THREADS = _room("GetThreads", "get_threads", True, ThreadsRequest, TimelineChunk)
+GET_AGGREGATIONS = _room("GetAggregations", "get_aggregations", True, AggregationsRequest, AggregationsChunk)
+GET_EVENT_BY_TIMESTAMP = _room("GetEventByTimestamp", "get_event_by_timestamp", False, TimestampRequest, TimelineEntry)
 GET_ROOMS_OF_USER = _room("GetRoomsOfUser", "get_rooms_of_user", True, RoomsOfUserRequest, RoomsOfUserChunk)._replace(
     shard_of=_room_shard_of_user, is_for_owner=False
 )
@@ -164,6 +173,10 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_TIMELINE,
     GET_EVENT,
     GET_RECEIPTS,
+    GET_RELATIONS,
+    GET_THREADS,
+    GET_AGGREGATIONS,
+    GET_EVENT_BY_TIMESTAMP,
     GET_ROOMS_OF_USER,
     GET_ALIAS,
     GET_ALIASES_OF_ROOM,

@@ -8,14 +8,13 @@ from matrix_protocol.event_auth.power_levels import DEFAULT_LEVELS, PowerLevels
 from matrix_protocol.redaction_effects import (
     RedactionTarget,
     RedactionVerdict,
-    Relation,
     effects_of,
     is_shown_to_clients,
     redacted_content,
     redaction_verdict,
-    relation_of,
     unsigned_of_redacted,
 )
+from matrix_protocol.relations import Relation, relation_of
 from matrix_protocol.room_versions import SPECIFIED_ROOM_VERSIONS, RoomVersionRules
 
 ROOM = "!room:a.example"

@@ -29,7 +29,7 @@ INVITED: HistoryVisibility
 JOINED: HistoryVisibility
 
 class RoomEventFact(_message.Message):
-    __slots__ = ("event_id", "type", "sender", "state_key", "origin_server_ts_ms", "depth", "client_json", "federation_json", "verdict", "history_visibility", "state_version", "replaces_event_id", "membership", "prev_membership", "invite_state_json", "device_id", "client_txn_id", "redacts_event_id", "redacted_client_json", "redacted_federation_json", "room_version", "bucket", "forward_extremity_ids", "timeline_index", "redacts_position", "redacts_bucket", "redacts_current_state", "redacts_history_visibility", "redacts_prev_membership", "rewritten", "state_number", "state_columns", "state_events", "reference_hash", "forward_extremity_hashes", "redacts_state_number", "redacts_reference_hash", "guest")
+    __slots__ = ("event_id", "type", "sender", "state_key", "origin_server_ts_ms", "depth", "client_json", "federation_json", "verdict", "history_visibility", "state_version", "replaces_event_id", "membership", "prev_membership", "invite_state_json", "device_id", "client_txn_id", "redacts_event_id", "redacted_client_json", "redacted_federation_json", "room_version", "bucket", "forward_extremity_ids", "timeline_index", "redacts_position", "redacts_bucket", "redacts_current_state", "redacts_history_visibility", "redacts_prev_membership", "rewritten", "state_number", "state_columns", "state_events", "reference_hash", "forward_extremity_hashes", "redacts_state_number", "redacts_reference_hash", "guest", "relations", "lost_relations", "bucket_min_ts_ms", "bucket_max_ts_ms", "full_bucket_min_ts_ms", "full_bucket_max_ts_ms")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     SENDER_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,12 @@ class RoomEventFact(_message.Message):
     REDACTS_STATE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     REDACTS_REFERENCE_HASH_FIELD_NUMBER: _ClassVar[int]
     GUEST_FIELD_NUMBER: _ClassVar[int]
+    RELATIONS_FIELD_NUMBER: _ClassVar[int]
+    LOST_RELATIONS_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_MIN_TS_MS_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_MAX_TS_MS_FIELD_NUMBER: _ClassVar[int]
+    FULL_BUCKET_MIN_TS_MS_FIELD_NUMBER: _ClassVar[int]
+    FULL_BUCKET_MAX_TS_MS_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     type: str
     sender: str
@@ -106,7 +112,81 @@ class RoomEventFact(_message.Message):
     redacts_state_number: int
     redacts_reference_hash: bytes
     guest: bool
-    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., sender: _Optional[str] = ..., state_key: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., depth: _Optional[int] = ..., client_json: _Optional[bytes] = ..., federation_json: _Optional[bytes] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., state_version: _Optional[int] = ..., replaces_event_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., invite_state_json: _Optional[bytes] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., redacts_event_id: _Optional[str] = ..., redacted_client_json: _Optional[bytes] = ..., redacted_federation_json: _Optional[bytes] = ..., room_version: _Optional[str] = ..., bucket: _Optional[int] = ..., forward_extremity_ids: _Optional[_Iterable[str]] = ..., timeline_index: _Optional[int] = ..., redacts_position: _Optional[int] = ..., redacts_bucket: _Optional[int] = ..., redacts_current_state: _Optional[bool] = ..., redacts_history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., redacts_prev_membership: _Optional[str] = ..., rewritten: _Optional[_Union[RewrittenEvent, _Mapping]] = ..., state_number: _Optional[int] = ..., state_columns: _Optional[bytes] = ..., state_events: _Optional[int] = ..., reference_hash: _Optional[bytes] = ..., forward_extremity_hashes: _Optional[_Iterable[bytes]] = ..., redacts_state_number: _Optional[int] = ..., redacts_reference_hash: _Optional[bytes] = ..., guest: _Optional[bool] = ...) -> None: ...
+    relations: _containers.RepeatedCompositeFieldContainer[RelationFact]
+    lost_relations: _containers.RepeatedCompositeFieldContainer[RelationFact]
+    bucket_min_ts_ms: int
+    bucket_max_ts_ms: int
+    full_bucket_min_ts_ms: int
+    full_bucket_max_ts_ms: int
+    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., sender: _Optional[str] = ..., state_key: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., depth: _Optional[int] = ..., client_json: _Optional[bytes] = ..., federation_json: _Optional[bytes] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., state_version: _Optional[int] = ..., replaces_event_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., invite_state_json: _Optional[bytes] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., redacts_event_id: _Optional[str] = ..., redacted_client_json: _Optional[bytes] = ..., redacted_federation_json: _Optional[bytes] = ..., room_version: _Optional[str] = ..., bucket: _Optional[int] = ..., forward_extremity_ids: _Optional[_Iterable[str]] = ..., timeline_index: _Optional[int] = ..., redacts_position: _Optional[int] = ..., redacts_bucket: _Optional[int] = ..., redacts_current_state: _Optional[bool] = ..., redacts_history_visibility: _Optional[_Union[HistoryVisibility, str]] = ..., redacts_prev_membership: _Optional[str] = ..., rewritten: _Optional[_Union[RewrittenEvent, _Mapping]] = ..., state_number: _Optional[int] = ..., state_columns: _Optional[bytes] = ..., state_events: _Optional[int] = ..., reference_hash: _Optional[bytes] = ..., forward_extremity_hashes: _Optional[_Iterable[bytes]] = ..., redacts_state_number: _Optional[int] = ..., redacts_reference_hash: _Optional[bytes] = ..., guest: _Optional[bool] = ..., relations: _Optional[_Iterable[_Union[RelationFact, _Mapping]]] = ..., lost_relations: _Optional[_Iterable[_Union[RelationFact, _Mapping]]] = ..., bucket_min_ts_ms: _Optional[int] = ..., bucket_max_ts_ms: _Optional[int] = ..., full_bucket_min_ts_ms: _Optional[int] = ..., full_bucket_max_ts_ms: _Optional[int] = ...) -> None: ...
+
+class RelationFact(_message.Message):
+    __slots__ = ("parent_event_id", "parent_position", "parent_bucket", "family", "chunk", "rel_type", "via", "aggregate", "annotation_digest", "thread")
+    PARENT_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    PARENT_POSITION_FIELD_NUMBER: _ClassVar[int]
+    PARENT_BUCKET_FIELD_NUMBER: _ClassVar[int]
+    FAMILY_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    REL_TYPE_FIELD_NUMBER: _ClassVar[int]
+    VIA_FIELD_NUMBER: _ClassVar[int]
+    AGGREGATE_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATION_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    THREAD_FIELD_NUMBER: _ClassVar[int]
+    parent_event_id: str
+    parent_position: int
+    parent_bucket: int
+    family: int
+    chunk: int
+    rel_type: str
+    via: str
+    aggregate: Aggregate
+    annotation_digest: str
+    thread: ThreadChange
+    def __init__(self, parent_event_id: _Optional[str] = ..., parent_position: _Optional[int] = ..., parent_bucket: _Optional[int] = ..., family: _Optional[int] = ..., chunk: _Optional[int] = ..., rel_type: _Optional[str] = ..., via: _Optional[str] = ..., aggregate: _Optional[_Union[Aggregate, _Mapping]] = ..., annotation_digest: _Optional[str] = ..., thread: _Optional[_Union[ThreadChange, _Mapping]] = ...) -> None: ...
+
+class ThreadChange(_message.Message):
+    __slots__ = ("user_id", "replies", "former_position", "former_bucket", "root_sender")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    FORMER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    FORMER_BUCKET_FIELD_NUMBER: _ClassVar[int]
+    ROOT_SENDER_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    replies: int
+    former_position: int
+    former_bucket: int
+    root_sender: str
+    def __init__(self, user_id: _Optional[str] = ..., replies: _Optional[int] = ..., former_position: _Optional[int] = ..., former_bucket: _Optional[int] = ..., root_sender: _Optional[str] = ...) -> None: ...
+
+class Aggregate(_message.Message):
+    __slots__ = ("children", "edit", "replies", "latest_reply", "participants", "participant_user_ids")
+    CHILDREN_FIELD_NUMBER: _ClassVar[int]
+    EDIT_FIELD_NUMBER: _ClassVar[int]
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    LATEST_REPLY_FIELD_NUMBER: _ClassVar[int]
+    PARTICIPANTS_FIELD_NUMBER: _ClassVar[int]
+    PARTICIPANT_USER_IDS_FIELD_NUMBER: _ClassVar[int]
+    children: _containers.RepeatedScalarFieldContainer[int]
+    edit: ChildEvent
+    replies: int
+    latest_reply: ChildEvent
+    participants: int
+    participant_user_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, children: _Optional[_Iterable[int]] = ..., edit: _Optional[_Union[ChildEvent, _Mapping]] = ..., replies: _Optional[int] = ..., latest_reply: _Optional[_Union[ChildEvent, _Mapping]] = ..., participants: _Optional[int] = ..., participant_user_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ChildEvent(_message.Message):
+    __slots__ = ("event_id", "position", "bucket", "sender", "origin_server_ts_ms")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_SERVER_TS_MS_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    position: int
+    bucket: int
+    sender: str
+    origin_server_ts_ms: int
+    def __init__(self, event_id: _Optional[str] = ..., position: _Optional[int] = ..., bucket: _Optional[int] = ..., sender: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ...) -> None: ...
 
 class RewrittenEvent(_message.Message):
     __slots__ = ("event_id", "position", "bucket", "client_json", "federation_json", "history_visibility", "prev_membership", "device_id", "client_txn_id", "is_current_state", "state_number", "reference_hash")

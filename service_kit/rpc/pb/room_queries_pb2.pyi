@@ -79,7 +79,7 @@ class StateChunk(_message.Message):
     def __init__(self, entries: _Optional[_Iterable[_Union[StateEntry, _Mapping]]] = ..., room_version: _Optional[str] = ..., position: _Optional[int] = ..., summary: _Optional[_Union[RoomSummary, _Mapping]] = ...) -> None: ...
 
 class TimelineRequest(_message.Message):
-    __slots__ = ("room_id", "as_user_id", "backwards", "from_position", "to_position", "limit", "filter_json")
+    __slots__ = ("room_id", "as_user_id", "backwards", "from_position", "to_position", "limit", "filter_json", "with_aggregations", "ignored_user_ids")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     AS_USER_ID_FIELD_NUMBER: _ClassVar[int]
     BACKWARDS_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +87,8 @@ class TimelineRequest(_message.Message):
     TO_POSITION_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     FILTER_JSON_FIELD_NUMBER: _ClassVar[int]
+    WITH_AGGREGATIONS_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_USER_IDS_FIELD_NUMBER: _ClassVar[int]
     room_id: str
     as_user_id: str
     backwards: bool
@@ -94,10 +96,12 @@ class TimelineRequest(_message.Message):
     to_position: int
     limit: int
     filter_json: bytes
-    def __init__(self, room_id: _Optional[str] = ..., as_user_id: _Optional[str] = ..., backwards: _Optional[bool] = ..., from_position: _Optional[int] = ..., to_position: _Optional[int] = ..., limit: _Optional[int] = ..., filter_json: _Optional[bytes] = ...) -> None: ...
+    with_aggregations: bool
+    ignored_user_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, room_id: _Optional[str] = ..., as_user_id: _Optional[str] = ..., backwards: _Optional[bool] = ..., from_position: _Optional[int] = ..., to_position: _Optional[int] = ..., limit: _Optional[int] = ..., filter_json: _Optional[bytes] = ..., with_aggregations: _Optional[bool] = ..., ignored_user_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TimelineEntry(_message.Message):
-    __slots__ = ("position", "event_id", "type", "sender", "state_key", "origin_server_ts_ms", "history_visibility", "replaces_event_id", "membership", "prev_membership", "device_id", "client_txn_id", "client_json", "room_id", "viewer_membership")
+    __slots__ = ("position", "event_id", "type", "sender", "state_key", "origin_server_ts_ms", "history_visibility", "replaces_event_id", "membership", "prev_membership", "device_id", "client_txn_id", "client_json", "room_id", "viewer_membership", "aggregations")
     POSITION_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +117,7 @@ class TimelineEntry(_message.Message):
     CLIENT_JSON_FIELD_NUMBER: _ClassVar[int]
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     VIEWER_MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
+    AGGREGATIONS_FIELD_NUMBER: _ClassVar[int]
     position: int
     event_id: str
     type: str
@@ -128,7 +133,26 @@ class TimelineEntry(_message.Message):
     client_json: bytes
     room_id: str
     viewer_membership: str
-    def __init__(self, position: _Optional[int] = ..., event_id: _Optional[str] = ..., type: _Optional[str] = ..., sender: _Optional[str] = ..., state_key: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., history_visibility: _Optional[_Union[_facts_pb2.HistoryVisibility, str]] = ..., replaces_event_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., client_json: _Optional[bytes] = ..., room_id: _Optional[str] = ..., viewer_membership: _Optional[str] = ...) -> None: ...
+    aggregations: Aggregations
+    def __init__(self, position: _Optional[int] = ..., event_id: _Optional[str] = ..., type: _Optional[str] = ..., sender: _Optional[str] = ..., state_key: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., history_visibility: _Optional[_Union[_facts_pb2.HistoryVisibility, str]] = ..., replaces_event_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., client_json: _Optional[bytes] = ..., room_id: _Optional[str] = ..., viewer_membership: _Optional[str] = ..., aggregations: _Optional[_Union[Aggregations, _Mapping]] = ...) -> None: ...
+
+class Aggregations(_message.Message):
+    __slots__ = ("edit", "latest_reply", "replies", "participated", "participant_user_ids", "more_participants", "reference_event_ids")
+    EDIT_FIELD_NUMBER: _ClassVar[int]
+    LATEST_REPLY_FIELD_NUMBER: _ClassVar[int]
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    PARTICIPATED_FIELD_NUMBER: _ClassVar[int]
+    PARTICIPANT_USER_IDS_FIELD_NUMBER: _ClassVar[int]
+    MORE_PARTICIPANTS_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    edit: TimelineEntry
+    latest_reply: TimelineEntry
+    replies: int
+    participated: bool
+    participant_user_ids: _containers.RepeatedScalarFieldContainer[str]
+    more_participants: bool
+    reference_event_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, edit: _Optional[_Union[TimelineEntry, _Mapping]] = ..., latest_reply: _Optional[_Union[TimelineEntry, _Mapping]] = ..., replies: _Optional[int] = ..., participated: _Optional[bool] = ..., participant_user_ids: _Optional[_Iterable[str]] = ..., more_participants: _Optional[bool] = ..., reference_event_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TimelineChunk(_message.Message):
     __slots__ = ("entries", "more", "next_position", "position")
@@ -143,14 +167,98 @@ class TimelineChunk(_message.Message):
     def __init__(self, entries: _Optional[_Iterable[_Union[TimelineEntry, _Mapping]]] = ..., more: _Optional[bool] = ..., next_position: _Optional[int] = ..., position: _Optional[int] = ...) -> None: ...
 
 class EventRequest(_message.Message):
-    __slots__ = ("room_id", "event_id", "as_user_id")
+    __slots__ = ("room_id", "event_id", "as_user_id", "with_aggregations", "ignored_user_ids")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     AS_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    WITH_AGGREGATIONS_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_USER_IDS_FIELD_NUMBER: _ClassVar[int]
     room_id: str
     event_id: str
     as_user_id: str
-    def __init__(self, room_id: _Optional[str] = ..., event_id: _Optional[str] = ..., as_user_id: _Optional[str] = ...) -> None: ...
+    with_aggregations: bool
+    ignored_user_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, room_id: _Optional[str] = ..., event_id: _Optional[str] = ..., as_user_id: _Optional[str] = ..., with_aggregations: _Optional[bool] = ..., ignored_user_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RelationsRequest(_message.Message):
+    __slots__ = ("room_id", "as_user_id", "event_id", "rel_type", "event_type", "backwards", "from_position", "to_position", "limit", "recurse", "ignored_user_ids")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    AS_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    REL_TYPE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    BACKWARDS_FIELD_NUMBER: _ClassVar[int]
+    FROM_POSITION_FIELD_NUMBER: _ClassVar[int]
+    TO_POSITION_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RECURSE_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_USER_IDS_FIELD_NUMBER: _ClassVar[int]
+    room_id: str
+    as_user_id: str
+    event_id: str
+    rel_type: str
+    event_type: str
+    backwards: bool
+    from_position: int
+    to_position: int
+    limit: int
+    recurse: bool
+    ignored_user_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, room_id: _Optional[str] = ..., as_user_id: _Optional[str] = ..., event_id: _Optional[str] = ..., rel_type: _Optional[str] = ..., event_type: _Optional[str] = ..., backwards: _Optional[bool] = ..., from_position: _Optional[int] = ..., to_position: _Optional[int] = ..., limit: _Optional[int] = ..., recurse: _Optional[bool] = ..., ignored_user_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ThreadsRequest(_message.Message):
+    __slots__ = ("room_id", "as_user_id", "only_participated", "from_position", "limit", "ignored_user_ids")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    AS_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ONLY_PARTICIPATED_FIELD_NUMBER: _ClassVar[int]
+    FROM_POSITION_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_USER_IDS_FIELD_NUMBER: _ClassVar[int]
+    room_id: str
+    as_user_id: str
+    only_participated: bool
+    from_position: int
+    limit: int
+    ignored_user_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, room_id: _Optional[str] = ..., as_user_id: _Optional[str] = ..., only_participated: _Optional[bool] = ..., from_position: _Optional[int] = ..., limit: _Optional[int] = ..., ignored_user_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AggregationsRequest(_message.Message):
+    __slots__ = ("room_id", "as_user_id", "positions", "ignored_user_ids")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    AS_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_USER_IDS_FIELD_NUMBER: _ClassVar[int]
+    room_id: str
+    as_user_id: str
+    positions: _containers.RepeatedScalarFieldContainer[int]
+    ignored_user_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, room_id: _Optional[str] = ..., as_user_id: _Optional[str] = ..., positions: _Optional[_Iterable[int]] = ..., ignored_user_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AggregationsChunk(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[AggregationsEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[AggregationsEntry, _Mapping]]] = ...) -> None: ...
+
+class AggregationsEntry(_message.Message):
+    __slots__ = ("position", "aggregations")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    AGGREGATIONS_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    aggregations: Aggregations
+    def __init__(self, position: _Optional[int] = ..., aggregations: _Optional[_Union[Aggregations, _Mapping]] = ...) -> None: ...
+
+class TimestampRequest(_message.Message):
+    __slots__ = ("room_id", "as_user_id", "ts_ms", "backwards")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    AS_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    TS_MS_FIELD_NUMBER: _ClassVar[int]
+    BACKWARDS_FIELD_NUMBER: _ClassVar[int]
+    room_id: str
+    as_user_id: str
+    ts_ms: int
+    backwards: bool
+    def __init__(self, room_id: _Optional[str] = ..., as_user_id: _Optional[str] = ..., ts_ms: _Optional[int] = ..., backwards: _Optional[bool] = ...) -> None: ...
 
 class ReceiptsRequest(_message.Message):
     __slots__ = ("room_id", "user_id")

@@ -55,6 +55,26 @@ class RoomQueriesStub:
                 request_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.ReceiptsRequest.SerializeToString,
                 response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.ReceiptsChunk.FromString,
                 _registered_method=True)
+        self.GetRelations = channel.unary_stream(
+                '/homeserver.v1.RoomQueries/GetRelations',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RelationsRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineChunk.FromString,
+                _registered_method=True)
+        self.GetThreads = channel.unary_stream(
+                '/homeserver.v1.RoomQueries/GetThreads',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.ThreadsRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineChunk.FromString,
+                _registered_method=True)
+        self.GetAggregations = channel.unary_stream(
+                '/homeserver.v1.RoomQueries/GetAggregations',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.AggregationsRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.AggregationsChunk.FromString,
+                _registered_method=True)
+        self.GetEventByTimestamp = channel.unary_unary(
+                '/homeserver.v1.RoomQueries/GetEventByTimestamp',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimestampRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineEntry.FromString,
+                _registered_method=True)
         self.GetRoomsOfUser = channel.unary_stream(
                 '/homeserver.v1.RoomQueries/GetRoomsOfUser',
                 request_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserRequest.SerializeToString,
@@ -118,6 +138,34 @@ class RoomQueriesServicer:
 
     def GetReceipts(self, request, context):
         """Receipts of a room, in chunks of at most 1000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRelations(self, request, context):
+        """Events that relate to an event, in order of the asked direction. NOT_FOUND also when the user may not see that one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetThreads(self, request, context):
+        """Roots of a room's threads, those with the latest replies first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAggregations(self, request, context):
+        """What is bundled with some events of a room's timeline.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEventByTimestamp(self, request, context):
+        """The event that is closest to a time. NOT_FOUND if there is none on that side of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -194,6 +242,26 @@ def add_RoomQueriesServicer_to_server(servicer, server):
                     servicer.GetReceipts,
                     request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.ReceiptsRequest.FromString,
                     response_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.ReceiptsChunk.SerializeToString,
+            ),
+            'GetRelations': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetRelations,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RelationsRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineChunk.SerializeToString,
+            ),
+            'GetThreads': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetThreads,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.ThreadsRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineChunk.SerializeToString,
+            ),
+            'GetAggregations': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetAggregations,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.AggregationsRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.AggregationsChunk.SerializeToString,
+            ),
+            'GetEventByTimestamp': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEventByTimestamp,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimestampRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineEntry.SerializeToString,
             ),
             'GetRoomsOfUser': grpc.unary_stream_rpc_method_handler(
                     servicer.GetRoomsOfUser,
@@ -339,6 +407,114 @@ class RoomQueries:
             '/homeserver.v1.RoomQueries/GetReceipts',
             service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.ReceiptsRequest.SerializeToString,
             service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.ReceiptsChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRelations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetRelations',
+            service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RelationsRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetThreads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetThreads',
+            service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.ThreadsRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAggregations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetAggregations',
+            service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.AggregationsRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.AggregationsChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEventByTimestamp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetEventByTimestamp',
+            service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimestampRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineEntry.FromString,
             options,
             channel_credentials,
             insecure,
