@@ -10,8 +10,9 @@ from collections.abc import Iterable
 import orjson
 
 from matrix_protocol.events.unsigned import with_unsigned
+from matrix_protocol.relations import BundledThread, bundled_relations
 from service_kit.http.authentication import Caller
-from service_kit.rpc.pb.room_queries_pb2 import StateEntry, TimelineEntry
+from service_kit.rpc.pb.room_queries_pb2 import Aggregations, StateEntry, TimelineEntry
 
 
 def json_array(items: Iterable[bytes]) -> bytes:
@@ -30,7 +31,19 @@ def event_for(entry: TimelineEntry, caller: Caller, now_ms: int) -> bytes:
         extra += b',"membership":"%b"' % entry.viewer_membership.encode()
     if entry.client_txn_id and entry.device_id == caller.device_id and entry.sender == caller.user_id:
         extra += b',"transaction_id":%b' % orjson.dumps(entry.client_txn_id)
+    if entry.HasField("aggregations") and (relations := _relations(entry.aggregations, caller, now_ms)):
+        extra += b"," + relations
     return with_unsigned(entry.client_json, extra)
+
+
+def _relations(aggregations: Aggregations, caller: Caller, now_ms: int) -> bytes:
+    """What is bundled with an event; the events in it look as they would by themselves."""
+    edit = event_for(aggregations.edit, caller, now_ms) if aggregations.HasField("edit") else None
+    thread = None
+    if aggregations.HasField("latest_reply"):
+        latest = event_for(aggregations.latest_reply, caller, now_ms)
+        thread = BundledThread(latest, aggregations.replies, aggregations.participated)
+    return bundled_relations(edit, thread, aggregations.reference_event_ids)
 
 
 def events_for(entries: Iterable[TimelineEntry], caller: Caller, now_ms: int) -> bytes:

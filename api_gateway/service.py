@@ -15,6 +15,7 @@ from api_gateway.password_stage import PasswordAuth
 from api_gateway.read_marking import ReadMarks
 from api_gateway.registration_stages import RegistrationStages
 from api_gateway.registration_tokens import RegistrationTokens
+from api_gateway.related_events import RelatedEvents
 from api_gateway.user_interactive_auth import UserInteractiveAuth
 from service_kit.bus.interface import Bus
 from service_kit.clock import Clock
@@ -65,6 +66,7 @@ class ApiGateway:
             OpenIdTokens: OpenIdTokens(hosted_servers, clock),
             NewRooms: NewRooms(hosted_servers, clock, settings.rooms.default_version),
             ReadMarks: ReadMarks(commands, clock),
+            RelatedEvents: RelatedEvents(asker, commands, shards, clock),
             RoomQueries: AskedRoomQueries(asker),
             Settings: settings,
             ShardMap: shards,

@@ -8,21 +8,22 @@ from typing import Literal
 import msgspec
 import orjson
 
+from api_gateway.aggregations import leave_out_ignored
 from api_gateway.checks import check_room_id
 from api_gateway.event_lists import events_for, state_events
-from matrix_protocol.errors import InvalidParam
+from api_gateway.event_pages import Page, limit_of, read_page
+from api_gateway.room_event_filter import RoomEventFilter, parse_room_event_filter
 from service_kit.clock import Clock
 from service_kit.http.authentication import Caller
-from service_kit.http.decoding import NESTING_MAX
 from service_kit.http.endpoint import endpoint
+from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.room_queries_pb2 import StateEntry, StateKey, StateRequest, TimelineEntry, TimelineRequest
-from service_kit.rpc.queries import RoomQueries
+from service_kit.rpc.queries import GET_STATE, GET_TIMELINE, Asker
 from service_kit.shards import ShardMap
 from service_kit.tokens import TimelineToken, timeline_position
 
 LIMIT = 10
 """Where the client gives none."""
-LIMIT_MAX = 1000
 
 
 class MessagesQuery(msgspec.Struct, rename={"direction": "dir", "start": "from"}):
@@ -33,44 +34,26 @@ class MessagesQuery(msgspec.Struct, rename={"direction": "dir", "start": "from"}
     filter: str | None = None
 
 
-class RoomEventFilter(msgspec.Struct):
-    """What is read here of a filter; the room's owner applies the rest."""
-
-    limit: int | None = None
-    types: list[str] | None = None
-    not_types: list[str] | None = None
-    senders: list[str] | None = None
-    not_senders: list[str] | None = None
-    rooms: list[str] | None = None
-    not_rooms: list[str] | None = None
-    contains_url: bool | None = None
-    lazy_load_members: bool = False
-    include_redundant_members: bool = False
-    unread_thread_notifications: bool = False
-
-
-class Page(msgspec.Struct):
-    """What was read of a timeline."""
-
-    entries: list[TimelineEntry]
-    more: bool
-    next_position: int
-    head_position: int
-
-
 @endpoint("GET", "/_matrix/client/v3/rooms/{roomId}/messages", operation="getRoomEvents", guests=True)
 async def get_room_events(
-    room_id: str, query: MessagesQuery, caller: Caller, queries: RoomQueries, shards: ShardMap, clock: Clock
+    room_id: str,
+    query: MessagesQuery,
+    caller: Caller,
+    asker: Asker,
+    commands: CommandClient,
+    shards: ShardMap,
+    clock: Clock,
 ) -> bytes:
-    event_filter = _filter(query.filter)
+    event_filter = parse_room_event_filter(query.filter)
     request = _timeline_request(check_room_id(room_id), query, event_filter, caller, shards)
-    page = await _page(queries, request) if request is not None else Page([], False, 0, 0)
+    page = await read_page(asker.stream(GET_TIMELINE, request)) if request is not None else Page([])
+    await leave_out_ignored(page.entries, caller, asker, commands)
     start = query.start or str(TimelineToken(page.head_position if query.direction == "b" else 0))
     parts = [b'{"start":%b,"chunk":%b' % (orjson.dumps(start), events_for(page.entries, caller, clock.now_ms()))]
     if page.more:
         parts.append(b',"end":"t%d"' % page.next_position)
     if event_filter.lazy_load_members and page.entries:
-        members = await _members_of(queries, room_id, page.entries, caller)
+        members = await _members_of(asker, room_id, page.entries, caller)
         parts.append(b',"state":' + state_events(members))
     return b"".join([*parts, b"}"])
 
@@ -91,43 +74,13 @@ def _timeline_request(
         backwards=backwards,
         from_position=start or 0,
         to_position=end or 0,
-        limit=_limit(query, event_filter),
+        limit=limit_of(event_filter.limit if query.limit is None else query.limit, LIMIT),
         filter_json=b"" if query.filter is None else query.filter.encode(),
+        with_aggregations=True,
     )
 
 
-def _limit(query: MessagesQuery, event_filter: RoomEventFilter) -> int:
-    limit = event_filter.limit if query.limit is None else query.limit
-    if limit is None:
-        return LIMIT
-    if limit < 0:
-        raise InvalidParam("limit must not be negative")
-    return max(1, min(limit, LIMIT_MAX))
-
-
-def _filter(text: str | None) -> RoomEventFilter:
-    if text is None:
-        return RoomEventFilter()
-    if text.count("{") + text.count("[") > NESTING_MAX:
-        raise InvalidParam("The filter is nested too deeply")
-    try:
-        return msgspec.json.decode(text, type=RoomEventFilter)
-    except msgspec.DecodeError as error:
-        raise InvalidParam(f"The filter is not a JSON RoomEventFilter: {error}") from error
-
-
-async def _page(queries: RoomQueries, request: TimelineRequest) -> Page:
-    page = Page([], False, 0, 0)
-    async for chunk in queries.get_timeline(request):
-        page.entries += chunk.entries
-        page.more, page.next_position = chunk.more, chunk.next_position
-        page.head_position = page.head_position or chunk.position
-    return page
-
-
-async def _members_of(
-    queries: RoomQueries, room_id: str, entries: Sequence[TimelineEntry], caller: Caller
-) -> list[StateEntry]:
+async def _members_of(asker: Asker, room_id: str, entries: Sequence[TimelineEntry], caller: Caller) -> list[StateEntry]:
     """The membership events of the page's senders, as they were where the page begins."""
     senders = dict.fromkeys(entry.sender for entry in entries)
     request = StateRequest(
@@ -136,4 +89,4 @@ async def _members_of(
         keys=[StateKey(type="m.room.member", state_key=sender) for sender in senders],
         at_position=max(entries[0].position, entries[-1].position),
     )
-    return [entry async for chunk in queries.get_state(request) for entry in chunk.entries]
+    return [entry async for chunk in asker.stream(GET_STATE, request) for entry in chunk.entries]

@@ -7,14 +7,16 @@ from typing import Literal
 import msgspec
 import orjson
 
+from api_gateway.aggregations import leave_out_ignored
 from api_gateway.checks import check_event_id, check_room_id
 from api_gateway.event_lists import event_for, state_events
 from matrix_protocol.errors import Forbidden, NotFound
 from service_kit.clock import Clock
 from service_kit.http.authentication import Caller
 from service_kit.http.endpoint import endpoint
+from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.room_queries_pb2 import EventRequest, StateEntry, StateKey, StateRequest
-from service_kit.rpc.queries import RoomQueries
+from service_kit.rpc.queries import GET_EVENT, Asker, RoomQueries
 from service_kit.shards import ShardMap
 from service_kit.tokens import timeline_position
 
@@ -33,9 +35,18 @@ class MembersQuery(msgspec.Struct):
 
 
 @endpoint("GET", "/_matrix/client/v3/rooms/{roomId}/event/{eventId}", operation="getOneRoomEvent", guests=True)
-async def get_one_room_event(room_id: str, event_id: str, caller: Caller, queries: RoomQueries, clock: Clock) -> bytes:
-    request = EventRequest(room_id=check_room_id(room_id), event_id=check_event_id(event_id), as_user_id=caller.user_id)
-    return event_for(await queries.get_event(request), caller, clock.now_ms())
+async def get_one_room_event(
+    room_id: str, event_id: str, caller: Caller, asker: Asker, commands: CommandClient, clock: Clock
+) -> bytes:
+    request = EventRequest(
+        room_id=check_room_id(room_id),
+        event_id=check_event_id(event_id),
+        as_user_id=caller.user_id,
+        with_aggregations=True,
+    )
+    event = await asker.single(GET_EVENT, request)
+    await leave_out_ignored([event], caller, asker, commands)
+    return event_for(event, caller, clock.now_ms())
 
 
 @endpoint(

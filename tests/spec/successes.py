@@ -162,6 +162,8 @@ ROWS: Mapping[str, Row] = {
     "register": Row({"username": "dave", "password": PASSWORD, "auth": {"type": "m.login.dummy"}}, caller="nobody"),
     # registration_tokens
     "registrationTokenValidity": Row(query={"token": "sesame"}, caller="nobody", settings=WITH_TOKENS),
+    # room_event_by_timestamp
+    "getEventByTimestamp": Row(query={"ts": "0", "dir": "f"}),
     # room_send
     "sendMessage": Row({"msgtype": "m.text", "body": "hello"}),
     # room_state
