@@ -10,7 +10,7 @@ import orjson
 from matrix_protocol.event_auth import PowerLevels, power_levels_of
 from matrix_protocol.json_types import JsonObject
 from matrix_protocol.push_rules import PushEvent
-from matrix_protocol.redaction_effects import relation_of
+from matrix_protocol.relations import relation_of
 from matrix_protocol.room_versions import DEFAULT_ROOM_VERSION, ROOM_VERSIONS
 from sync_api.entries import EntryKey, StateEvent
 
