@@ -57,10 +57,8 @@ def redacted_event(room: RoomInMemory, redaction: Event, target: RedactionTarget
     if redaction.sender != row.sender and levels.user_level(redaction.sender) < levels.redact:
         raise Forbidden("You may redact only your own events in this room")
     is_current_state = _is_current_state(room, row)
-    if row.state_key is not None and successor is None and not is_current_state:
-        raise Outdated("The room's state has changed meanwhile; try again")
     if row.state_key is not None and quoter is None and not is_current_state:
-        raise Unavailable("The room's state has changed meanwhile; try again")
+        raise Outdated("The room's state has changed meanwhile; try again")
     former = orjson.loads(row.client_json)
     if "redacted_because" in former["unsigned"]:
         return None

@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from matrix_protocol.errors import DuplicateAnnotation, NotRelatable, Unavailable
+from matrix_protocol.errors import DuplicateAnnotation, NotRelatable
 from matrix_protocol.relations import (
     ANNOTATION,
     REFERENCE,
@@ -46,6 +46,7 @@ from roomserver.tables import (
     RelationRow,
     TimelineRow,
 )
+from service_kit.ledger.domain import Outdated
 from service_kit.rpc.pb.facts_pb2 import Aggregate, ChildEvent, RelationFact, RoomEventFact, ThreadChange
 from service_kit.store.interface import Range
 
@@ -178,10 +179,10 @@ async def prepare_loss(shard: OwnedShard, row: TimelineRow) -> PreparedLoss | No
 
 
 def check_loss(loss: PreparedLoss) -> None:
-    """Raises Unavailable if what was read to take the redacted event's place is old by now."""
+    """Raises Outdated if what was read to take the redacted event's place is old by now."""
     changed_at = loss.ancestors[0].family_positions[_family(loss.relation)]
     if _is_latest(loss) and changed_at != loss.known_at:
-        raise Unavailable("What the event relates to has changed meanwhile; try again")
+        raise Outdated("What the event relates to has changed meanwhile; try again")
 
 
 def lose_relations(shard: OwnedShard, redaction: RoomEventFact, loss: PreparedLoss, position: int) -> None:
