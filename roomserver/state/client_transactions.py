@@ -45,11 +45,11 @@ def scoped_txn_id(room_id: str, event_type: str, redacts: str, client_txn_id: st
 class _Device:
     __slots__ = ("event_ids", "is_complete", "is_overfull", "last_position", "looked_up")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_overfull: bool = False) -> None:
         self.event_ids: dict[str, str] = {}
         self.is_complete = False
         """Whether a transaction that is not here has never been."""
-        self.is_overfull = False
+        self.is_overfull = is_overfull
         """It has more than memory takes: each is looked up."""
         self.last_position = 0
         """of the latest event recorded; the table may lack it as long as it is not applied"""
@@ -144,6 +144,9 @@ class ClientTransactions:
                 return
             del self._devices[device]
             self._count -= len(known.event_ids)
+            if len(known.event_ids) >= LOADED_TRANSACTIONS_MAX:
+                # Remembered without its transactions: to find out again that it has too many would be a long read.
+                self._devices[device] = _Device(is_overfull=True)
 
     def _known(self, device: DeviceInRoom) -> _Device:
         known = self._devices.get(device)

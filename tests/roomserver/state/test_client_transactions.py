@@ -61,3 +61,20 @@ async def test_a_device_that_was_dropped_while_it_was_read_is_read_again(scene: 
     scene.store.before_call = drop
     await scene.transactions.load(PHONE, "!r:x|1")
     assert scene.transactions.event_id(PHONE, "!r:x|1") == "$1"
+
+
+async def test_a_device_with_too_many_is_not_read_whole_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_transactions, "SHARD_TRANSACTIONS_MAX", 4)
+    monkeypatch.setattr(client_transactions, "LOADED_TRANSACTIONS_MAX", 4)
+    await scene.transactions.load(PHONE, "!r:x|0")
+    for number in range(4):
+        scene.transactions.record(PHONE, f"!r:x|{number}", f"${number}", number + 1)
+        await scene.apply(PHONE, f"!r:x|{number}", f"${number}", number + 1)
+    scene.transactions.record(LAPTOP, "!r:x|1", "$5", 5)
+    assert scene.transactions.event_id(PHONE, "!r:x|0") is None
+    scans = scene.store.calls["scan"]
+    await scene.transactions.load(PHONE, "!r:x|0")
+    await scene.transactions.load(PHONE, "!r:x|new")
+    assert scene.store.calls["scan"] == scans
+    assert scene.transactions.event_id(PHONE, "!r:x|0") == "$0"
+    assert scene.transactions.is_new(PHONE, "!r:x|new")
