@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 NOTIFY: Final = "notify"
 SET_TWEAK: Final = "set_tweak"
 HISTORICAL_ACTIONS: Final = frozenset({"dont_notify", "coalesce"})
+"""The specification: "Clients and homeservers MUST ignore these actions". They count for nothing here, but are kept and
+given back as they came: matrix-js-sdk lifts the muting of a room only if the room's rule still says `dont_notify`."""
 
 
 class Outcome(NamedTuple):
@@ -48,9 +50,3 @@ def outcome_of(rule_id: str, actions: object) -> Outcome:
         MappingProxyType(tweaks),
         rule_id,
     )
-
-
-def without_historical_actions(actions: list[Any]) -> list[Any]:
-    """ "Clients and homeservers MUST ignore these actions, for instance, by stripping them from actions arrays they
-    encounter."""
-    return [action for action in actions if not (isinstance(action, str) and action in HISTORICAL_ACTIONS)]

@@ -23,7 +23,7 @@ from matrix_protocol.errors import (
 )
 from matrix_protocol.identifiers import IDENTIFIER_BYTES_MAX, exceeds_bytes, is_valid_room_id, is_valid_user_id
 from matrix_protocol.json_types import JsonObject
-from matrix_protocol.push_rules.actions import HISTORICAL_ACTIONS, NOTIFY, SET_TWEAK, without_historical_actions
+from matrix_protocol.push_rules.actions import HISTORICAL_ACTIONS, NOTIFY, SET_TWEAK
 from matrix_protocol.push_rules.conditions import CONDITION_KINDS, compile_condition, is_pattern
 from matrix_protocol.push_rules.defaults import KINDS, MASTER, default_push_rules
 
@@ -165,7 +165,7 @@ def _checked_actions(actions: object) -> list[Any]:
         is_tweak = isinstance(action, Mapping) and isinstance(action.get(SET_TWEAK), str)
         if not is_tweak and action != NOTIFY and not (isinstance(action, str) and action in HISTORICAL_ACTIONS):
             raise InvalidParam("An action must be `notify`, or an object with `set_tweak`")
-    return without_historical_actions(actions)
+    return actions
 
 
 def _rules(content: Mapping[str, Any], kind: str) -> list[JsonObject]:

@@ -6,6 +6,7 @@ js/facts/*.mjs state facts (`fact("…", async () => { … })`); each is a test 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -91,7 +92,8 @@ class Runner:
     def close(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()  # the runner ends
+        with contextlib.suppress(BrokenPipeError):  # it ended before, and a test has said so
+            self._process.stdin.close()  # the runner ends
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

@@ -68,7 +68,7 @@ def test_replaced_rule_stays_where_it_is_and_off_if_it_was() -> None:
 def test_rules_have_the_members_of_their_kind() -> None:
     body = {"actions": ["dont_notify", "notify"], "pattern": "cake", "conditions": [], "more": 1}
     content = put_rule(DEFAULTS, "content", "x", body)
-    plain = {"default": False, "enabled": True, "actions": ["notify"]}
+    plain = {"default": False, "enabled": True, "actions": ["dont_notify", "notify"]}
     assert find_rule(content, "content", "x") == {**plain, "rule_id": "x", "pattern": "cake"}
     content = put_rule(content, "room", "!r:a.example", body)
     assert find_rule(content, "room", "!r:a.example") == {**plain, "rule_id": "!r:a.example"}
@@ -143,10 +143,15 @@ def test_size_of_all_rules_is_limited_but_they_can_be_deleted() -> None:
 
 
 def test_predefined_rules_can_be_changed_but_not_deleted() -> None:
-    content = set_actions(DEFAULTS, "underride", ".m.rule.message", ["dont_notify"])
+    content = set_actions(DEFAULTS, "underride", ".m.rule.message", [])
     assert find_rule(content, "underride", ".m.rule.message")["actions"] == []
     with pytest.raises(InvalidParam):
         delete_rule(DEFAULTS, "underride", ".m.rule.message")
+
+
+def test_historical_actions_are_given_back_as_they_came() -> None:
+    content = set_actions(DEFAULTS, "underride", ".m.rule.message", ["dont_notify"])
+    assert find_rule(content, "underride", ".m.rule.message")["actions"] == ["dont_notify"]
 
 
 def test_rule_that_is_not_there_is_not_found() -> None:

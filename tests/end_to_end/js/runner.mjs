@@ -15,10 +15,17 @@ function withDeadline(promise) {
     return Promise.race([promise, deadline]).finally(() => clearTimeout(timer));
 }
 
+// What fails behind a fact's back, such as the SDK's fetching of a thread that it heard of, fails the fact as well.
+const failures = [];
+process.on("unhandledRejection", (reason) => failures.push(reason));
+process.on("uncaughtException", (error) => failures.push(error));
+
 async function attempt({ file, title }) {
+    failures.length = 0;
     try {
         const facts = await loadFacts(file);
         await withDeadline(facts.get(title)());
+        if (failures.length > 0) throw failures[0];
         return { ok: true };
     } catch (error) {
         return { ok: false, error: `${error?.stack ?? error}\n${JSON.stringify(error?.data ?? {})}\n${recentLog()}` };

@@ -1,0 +1,54 @@
+// Read receipts, and what is unread: counts, highlights, threads.
+
+import assert from "node:assert/strict";
+import { NotificationCountType, ReceiptType } from "matrix-js-sdk";
+
+import { clientOf, started, user, users } from "../client.mjs";
+import { fact, until } from "../fact.mjs";
+import { roomOf, talk, texts } from "../rooms.mjs";
+
+const { Highlight, Total } = NotificationCountType;
+const session = (client) => ({
+    userId: client.getUserId(), deviceId: client.getDeviceId(), accessToken: client.getAccessToken(),
+});
+const isUnread = (client, roomId, total, highlights) => () => {
+    const room = client.getRoom(roomId);
+    return room.getUnreadNotificationCount(Total) === total && room.getUnreadNotificationCount(Highlight) === highlights;
+};
+const mention = (client) => ({
+    msgtype: "m.text", body: "you there?", "m.mentions": { user_ids: [client.getUserId()] },
+});
+
+fact("a read receipt is seen by the sender", async () => {
+    const [alice, bob] = await users("alice", "bob");
+    const roomId = await roomOf(alice, bob);
+    const { event_id: eventId } = await alice.sendTextMessage(roomId, "read me");
+    const event = await until("bob has it", () => bob.getRoom(roomId).findEventById(eventId));
+    await bob.sendReadReceipt(event);
+    await until("alice knows", () => alice.getRoom(roomId).hasUserReadEvent(bob.getUserId(), eventId));
+    const receipt = alice.getRoom(roomId).getReadReceiptForUserId(bob.getUserId(), true);
+    assert.equal(receipt.eventId, eventId);
+});
+
+fact("a private receipt is nobody else's business", async () => {
+    const [alice, bob] = await users("alice", "bob");
+    const roomId = await roomOf(alice, bob);
+    const { event_id: eventId } = await alice.sendTextMessage(roomId, "read me");
+    const event = await until("bob has it", () => bob.getRoom(roomId).findEventById(eventId));
+    await bob.sendReadReceipt(event, ReceiptType.ReadPrivate);
+    await bob.sendTyping(roomId, true, 10_000); // comes after it
+    await until("alice sees bob type", () => alice.getRoom(roomId).getMember(bob.getUserId()).typing);
+    assert.equal(alice.getRoom(roomId).getReadReceiptForUserId(bob.getUserId(), true), null);
+});
+
+fact("the fully read marker is where another session finds it", async () => {
+    const [alice] = await users("alice");
+    const reader = await user("reader");
+    const roomId = await roomOf(alice, reader);
+    const { event_id: eventId } = await alice.sendTextMessage(roomId, "up to here");
+    await until("it is there", () => texts(reader, roomId).includes("up to here"));
+    await reader.setRoomReadMarkers(roomId, eventId, reader.getRoom(roomId).findEventById(eventId));
+    const again = await started(clientOf(session(reader)));
+    assert.equal(again.getRoom(roomId).getAccountData("m.fully_read").getContent().event_id, eventId);
+    await until("alice has the receipt", () => alice.getRoom(roomId).hasUserReadEvent(reader.getUserId(), eventId));
+});
