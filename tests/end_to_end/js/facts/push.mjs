@@ -39,6 +39,40 @@ fact("the other session hears of changed rules through its sync", async () => {
     await until("it is there", () => master().enabled);
 });
 
+fact("a muted room counts nothing, and counts again when it is not muted", async () => {
+    const [alice] = await users("alice");
+    const reader = await user("reader");
+    const roomId = await roomOf(alice, reader);
+    await reader.setRoomMutePushRule("global", roomId, true);
+    const isMuted = () => reader.getRoomPushRule("global", roomId) !== undefined;
+    assert.ok(isMuted());
+    await talk(alice, roomId, ["one", "two"]);
+    await until("they are there", () => texts(reader, roomId).includes("two"));
+    const total = () => reader.getRoom(roomId).getUnreadNotificationCount(NotificationCountType.Total) ?? 0;
+    assert.equal(total(), 0);
+    await reader.setRoomMutePushRule("global", roomId, false);
+    assert.ok(!isMuted());
+    await alice.sendTextMessage(roomId, "three");
+    await until("it counts", () => total() >= 1);
+});
+
+fact("a room can notify of mentions alone, by an override rule", async () => {
+    const [alice] = await users("alice");
+    const reader = await user("reader");
+    const roomId = await roomOf(alice, reader);
+    const conditions = [{ kind: ConditionKind.EventMatch, key: "room_id", pattern: roomId }];
+    await reader.addPushRule("global", PushRuleKind.RoomSpecific, roomId, { actions: [] });
+    await alice.sendTextMessage(roomId, "quiet");
+    await alice.sendMessage(roomId, {
+        msgtype: "m.text", body: "loud", "m.mentions": { user_ids: [reader.getUserId()] },
+    });
+    const count = (kind) => reader.getRoom(roomId).getUnreadNotificationCount(kind);
+    const { Highlight, Total } = NotificationCountType;
+    await until("the mention alone", () => count(Total) === 1 && count(Highlight) === 1);
+    await reader.addPushRule("global", PushRuleKind.Override, "quiet", { conditions, actions: [] });
+    assert.deepEqual(find(await reader.getPushRules(), "override", "quiet").conditions, conditions);
+});
+
 fact("rules that the specification predefines cannot be deleted", async () => {
     const [alice] = await users("alice");
     const attempt = alice.deletePushRule("global", PushRuleKind.Override, ".m.rule.master");

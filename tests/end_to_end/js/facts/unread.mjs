@@ -41,6 +41,24 @@ fact("a private receipt is nobody else's business", async () => {
     assert.equal(alice.getRoom(roomId).getReadReceiptForUserId(bob.getUserId(), true), null);
 });
 
+fact("unread messages and mentions are counted, and read ones are not", async () => {
+    const [alice] = await users("alice");
+    const reader = await user("reader");
+    const roomId = await roomOf(alice, reader);
+    await talk(alice, roomId, ["one", "two"]);
+    await alice.sendMessage(roomId, mention(reader));
+    await until("three, one of them a mention", isUnread(reader, roomId, 3, 1));
+    const again = await started(clientOf(session(reader)));
+    assert.ok(isUnread(again, roomId, 3, 1)(), "a new session counts the same");
+    const events = reader.getRoom(roomId).getLiveTimeline().getEvents();
+    await reader.sendReadReceipt(events.at(-1));
+    await until("nothing unread there", isUnread(reader, roomId, 0, 0));
+    await until("nor in the other session", isUnread(again, roomId, 0, 0));
+    await reader.sendTextMessage(roomId, "own words");
+    await alice.sendTextMessage(roomId, "four");
+    await until("only the new one", isUnread(again, roomId, 1, 0));
+});
+
 fact("the fully read marker is where another session finds it", async () => {
     const [alice] = await users("alice");
     const reader = await user("reader");
