@@ -9,7 +9,8 @@ import pytest
 from matrix_protocol.errors import LimitExceeded
 from service_kit.ledger import owner as owner_module
 from tests.service_kit.ledger.counters import settle, text
-from tests.service_kit.ledger.test_owner import ROOM_ID, SHARD, SHARDS, Scene, scene
+from tests.service_kit.ledger.owner_scene import ROOM_ID, SHARD, SHARDS, Scene
+from tests.service_kit.ledger.test_owner import scene
 
 __all__ = ["scene"]
 

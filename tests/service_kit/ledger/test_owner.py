@@ -7,75 +7,15 @@ import pytest
 
 from matrix_protocol.errors import Forbidden, LimitExceeded, Unavailable, Unknown
 from service_kit.bus import streams
-from service_kit.bus.memory import MemoryBus
-from service_kit.clock import ManualClock
 from service_kit.ledger import owner as owner_module
-from service_kit.ledger.append import OwnershipLost, read_shard
-from service_kit.ledger.owner import ShardOwner
+from service_kit.ledger.append import OwnershipLost
 from service_kit.ledger.pending import PREPARED_TIMES_MAX
 from service_kit.ledger.tables import SHARD_PROGRESS
-from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.commands_pb2 import Command, Reply
-from service_kit.rpc.pb.facts_pb2 import Fact
 from service_kit.rpc.queries import WrongOwner
-from service_kit.shards import Shard, ShardMap
 from service_kit.store.interface import OutcomeUnknown, StoreUnavailable
-from service_kit.store.memory import MemoryStore
-from tests.service_kit.ledger.counters import TABLES, CountingDomain, domains, settle, text, texts_of, until
-
-SHARDS = ShardMap(1, 1)
-SHARD = Shard("room", 0)
-ROOM_ID = "!a:x"
-
-
-class Scene:
-    """One shard, a store, a bus and a client; owners as the test makes them."""
-
-    def __init__(self, *, atomic_tables: bool = True) -> None:
-        self.clock = ManualClock()
-        self.bus = MemoryBus(clock=self.clock)
-        self.store = MemoryStore(TABLES, atomic_tables=atomic_tables, clock=self.clock)
-        self.made, self.make_domain = domains(self.store)
-        self.client = CommandClient(self.bus.connect(), SHARDS, self.clock)
-        self.lost: list[ShardOwner] = []
-        self.owners: list[ShardOwner] = []
-        self.epoch = 0
-
-    async def owner(self) -> ShardOwner:
-        self.epoch += 1
-        owner = ShardOwner(
-            SHARD,
-            self.epoch,
-            bus=self.bus.connect(),
-            store=self.store,
-            clock=self.clock,
-            worker=f"worker {self.epoch}",
-            make_domain=self.make_domain,
-            on_lost=self.lost.append,
-        )
-        self.owners.append(owner)
-        await owner.start()
-        return owner
-
-    @property
-    def domain(self) -> CountingDomain:
-        return self.made[-1]
-
-    async def send(self, content: str, event_type: str = "text") -> str:
-        return (await self.client.room(ROOM_ID, text(content, event_type=event_type))).event_id
-
-    def start_sending(self, content: str, event_type: str = "text") -> asyncio.Task[str]:
-        return asyncio.get_running_loop().create_task(self.send(content, event_type))
-
-    async def facts(self) -> list[Fact]:
-        return [Fact.FromString(row.fact) for row in await read_shard(self.store, SHARD, 0, 900)]
-
-    async def contents(self) -> list[str]:
-        return [fact.room_event.event_id for fact in await self.facts()]
-
-    async def close(self) -> None:
-        for owner in self.owners:
-            await owner.abandon()
+from tests.service_kit.ledger.counters import settle, text, texts_of, until
+from tests.service_kit.ledger.owner_scene import ROOM_ID, SHARD, Scene
 
 
 @pytest.fixture
@@ -466,50 +406,3 @@ async def test_an_owner_that_is_abandoned_while_it_starts_serves_nothing(scene: 
         await starting
     assert not scene.bus.has_responder(streams.command(SHARD))
     assert not scene.bus.has_responder(streams.interest(SHARD))
-
-
-async def test_an_owner_whose_lease_has_run_out_does_not_write_its_tables_late() -> None:
-    scene = Scene(atomic_tables=False)
-    has_lease = True
-    owner = ShardOwner(
-        SHARD,
-        1,
-        bus=scene.bus.connect(),
-        store=scene.store,
-        clock=scene.clock,
-        worker="a",
-        make_domain=scene.make_domain,
-        may_serve=lambda: has_lease,
-    )
-    await owner.start()
-
-    async def tables_are_away(call: str) -> None:
-        if call == "write":
-            raise StoreUnavailable("away")
-
-    scene.store.before_call = tables_are_away
-    assert await scene.send("one") == "$1"
-    await until(lambda: scene.store.calls["write"] == 1)
-    scene.store.before_call = None
-    has_lease = False
-    await scene.clock.advance(5.0)
-    assert scene.store.calls["write"] == 1
-    await owner.abandon()
-    await scene.owner()  # the next one redoes them
-    assert await texts_of(scene.store, ROOM_ID) == ["one"]
-    await scene.close()
-
-
-async def test_a_hand_over_that_is_cut_short_by_the_end_of_the_lease_ends_as_usual() -> None:
-    """It was cancelled together with the tables, and with it the task that looks after all shards of the worker."""
-    scene = Scene(atomic_tables=False)
-    owner = await scene.owner()
-    gate = asyncio.Event()
-    scene.store.before_call = lambda call: gate.wait() if call == "write" else asyncio.sleep(0)
-    await scene.send("one")
-    handing_over = asyncio.get_running_loop().create_task(owner.hand_over())
-    await settle()
-    await owner.abandon()
-    await handing_over
-    gate.set()
-    await scene.close()
