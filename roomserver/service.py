@@ -16,6 +16,7 @@ from service_kit.kernel_warm_up import KernelWarmUp
 from service_kit.ledger.leases import ShardHolder
 from service_kit.ledger.progress import OwnersProgress, Progress
 from service_kit.rpc.commands import CommandClient
+from service_kit.rpc.pb.delayed_events_pb2 import ChangeDelayedEvent
 from service_kit.rpc.pb.room_commands_pb2 import RoomCommand, SetTyping
 from service_kit.shards import ROOM, Shard, ShardMap
 from service_kit.store.interface import Store
@@ -51,9 +52,12 @@ class RoomserverService:
             hosted_servers=hosted_servers,
             budget=budget,
             stop_typing=self._stop_typing,
+            send_if_due=self._send_if_due,
+            shard_of_room=shards.of_room,
             progress_of=self._progress_of,
             resolver_threads=self._resolver_threads,
             members_max=settings.members_max,
+            delayed_events_per_user_max=settings.delayed_events_per_user_max,
         )
         self.holder = ShardHolder(
             bus,
@@ -92,6 +96,10 @@ class RoomserverService:
     async def _stop_typing(self, room_id: str, user_id: str) -> None:
         """Over the bus, like any command: the shard may have moved meanwhile."""
         await self._commands.room(room_id, RoomCommand(set_typing=SetTyping(user_id=user_id, only_if_expired=True)))
+
+    async def _send_if_due(self, shard: Shard, delay_id: str, sender: str) -> None:
+        change = ChangeDelayedEvent(user_id=sender, action=ChangeDelayedEvent.SEND_IF_DUE)
+        await self._commands.shard(shard, delay_id, RoomCommand(change_delayed_event=change))
 
     def _progress_of(self, shard: Shard) -> Progress:
         return OwnersProgress(self.holder, shard)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from roomserver.delayed_event_tables import DELAYED_EVENT_TABLES
 from service_kit.store.schema import Table
 
 WRITER = "roomserver"
@@ -21,7 +22,6 @@ COLUMNS_BUCKET_EVENTS_MAX = 5000
 
 RELATIONS_CHUNK = 1000
 """Rows in one chunk of the events that relate to one: at some 400 bytes each, a partition of 0.4 MiB."""
-
 CLIENT_TXN_TTL_S = 24 * 3600
 """How long a repeated client transaction ID is recognised; clients give up sending again long before."""
 
@@ -410,4 +410,5 @@ TABLES: tuple[Table[Any], ...] = (
     PUBLISHED_ROOMS_BY_SHARD,
     GUESTS_BY_ROOM,
     ROOM_UPGRADES,
+    *DELAYED_EVENT_TABLES,
 )

@@ -232,6 +232,12 @@ class RoomSettings(Section):
         description="How much memory a roomserver worker may fill with rooms before it drops idle ones.",
     )
     members_max: int = Field(default=100_000, ge=2, description="Most joined members of a room.")
+    delayed_event_max_s: int = Field(
+        default=86400, ge=1, description="Longest delay of an event that is to be sent later (MSC4140)."
+    )
+    delayed_events_per_user_max: int = Field(
+        default=100, ge=0, le=1000, description="Most events that a user may have waiting to be sent; 0 forbids it."
+    )
 
 
 class SyncSettings(Section):

@@ -5,6 +5,7 @@ Spec: https://spec.matrix.org/v1.19/client-server-api/#capabilities-negotiation
 
 from __future__ import annotations
 
+from api_gateway import delayed_events
 from matrix_protocol.room_versions import ROOM_VERSIONS
 from service_kit.account_settings import CapabilitySettings
 from service_kit.config import Settings
@@ -27,6 +28,7 @@ async def get_capabilities(caller: Caller, settings: Settings) -> dict[str, obje
         "m.3pid_changes": {"enabled": False},
         "m.get_login_token": {"enabled": settings.login.token and settings.login.password},
         "m.forget_forced_upon_leave": {"enabled": False},
+        delayed_events.CAPABILITY: delayed_events.capability(settings),
     }
     # "This property should be omitted altogether if `suspend` and `lock` would be `false`."
     if caller.admin:

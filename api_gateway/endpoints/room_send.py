@@ -5,7 +5,9 @@ from __future__ import annotations
 import orjson
 
 from api_gateway.checks import EVENT_BODY_BYTES_MAX, check_event_id, check_room_id, event_content, event_id_answer
+from api_gateway.delayed_events import DELAY_PARAMETER, delay_of, schedule
 from matrix_protocol.errors import BadJson
+from service_kit.config import Settings
 from service_kit.http.authentication import Caller
 from service_kit.http.decoding import RawJsonObject
 from service_kit.http.endpoint import endpoint
@@ -30,6 +32,7 @@ async def send_message(
     body: RawJsonObject,
     caller: Caller,
     request: Request,
+    settings: Settings,
     rooms: CommandClient,
 ) -> bytes:
     event = SendEvent(
@@ -40,7 +43,10 @@ async def send_message(
         content_json=event_content(body),
         redacts=_redacts(body) if event_type == "m.room.redaction" else "",
     )
-    reply = await rooms.room(check_room_id(room_id), RoomCommand(send_event=event), timeout_s=request.timeout_s)
+    check_room_id(room_id)
+    if delay := request.query_value(DELAY_PARAMETER):
+        return await schedule(rooms, settings, room_id, event, delay_of(delay), timeout_s=request.timeout_s)
+    reply = await rooms.room(room_id, RoomCommand(send_event=event), timeout_s=request.timeout_s)
     return event_id_answer(reply.event_id)
 
 

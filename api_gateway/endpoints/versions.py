@@ -8,7 +8,11 @@ from service_kit.http.endpoint import Auth, endpoint
 
 SPECIFICATION_VERSIONS = tuple(f"v1.{minor}" for minor in range(1, 20))
 
-_ANSWER = orjson.dumps({"versions": SPECIFICATION_VERSIONS, "unstable_features": {}})
+UNSTABLE_FEATURES = {
+    "org.matrix.msc4140": True,  # delayed events
+}
+
+_ANSWER = orjson.dumps({"versions": SPECIFICATION_VERSIONS, "unstable_features": UNSTABLE_FEATURES})
 
 
 # Answered before anybody has an account, and by health checks: without authentication, the same for everybody.

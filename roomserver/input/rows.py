@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import orjson
 
+from roomserver.input.delayed_event_rows import finalised_rows, restarted_rows, scheduled_rows
 from roomserver.input.directory_rows import alias_rows, guest_row, published_room_rows, upgrade_rows
 from roomserver.input.relation_rows import relation_rows
 from roomserver.state.client_transactions import scoped_txn_id
@@ -277,4 +278,7 @@ _ROWS_BY_BODY: Mapping[str, Callable[[Shard, int, Fact], list[Write]]] = {
     "alias": alias_rows,
     "published_room": published_room_rows,
     "upgrade": upgrade_rows,
+    "delayed_event_scheduled": scheduled_rows,
+    "delayed_event_restarted": restarted_rows,
+    "delayed_event_finalised": finalised_rows,
 }

@@ -7,6 +7,7 @@
     typing.py           PUT typing
     forget.py           POST forget
     publication.py      PUT directory/list/room       also: the entry follows the room
+    delayed_events.py   events that are to be sent later (MSC4140)
     aliases.py          PUT, DELETE directory/room    canonical_alias.py: what a room may say of its aliases
 
 Those that make events share new_event.py (build, authorise, sign), event_fact.py
@@ -19,7 +20,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from roomserver.input import aliases, create_room, forget, membership, publication, receipts, send_event, typing
+from roomserver.input import (
+    aliases,
+    create_room,
+    delayed_events,
+    forget,
+    membership,
+    publication,
+    receipts,
+    send_event,
+    typing,
+)
 from roomserver.state.shard import OwnedShard
 from service_kit.ledger.domain import Batch
 from service_kit.rpc.pb.room_commands_pb2 import RoomReply
@@ -42,5 +53,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "set_visibility": Step(publication.prepare, publication.execute),
     "set_alias": Step(aliases.prepare_set, aliases.execute_set),
     "delete_alias": Step(aliases.prepare_delete, aliases.execute_delete),
+    "schedule_delayed_event": Step(delayed_events.prepare_schedule, delayed_events.execute_schedule),
+    "change_delayed_event": Step(delayed_events.prepare_change, delayed_events.execute_change),
 }
 """By the name of the member of `RoomCommand.command`."""

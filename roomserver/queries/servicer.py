@@ -12,6 +12,7 @@
 | get_standing      | here                                          |
 | get_summaries     | outside.py                                    |
 | relations, threads, aggregations, by timestamp: relation_queries.py |
+| get_delayed_event | delayed_events.py                             |
 
 Who may see what is decided in viewer.py. Everything is read from the tables,
 after they hold all that was committed when the question came.
@@ -29,6 +30,7 @@ from roomserver.domain import RoomShardDomain
 from roomserver.queries import state
 from roomserver.queries.aggregations import Bundles, Onlooker
 from roomserver.queries.aliases import read_alias, read_aliases_of_room
+from roomserver.queries.delayed_events import delayed_events_of, read_delayed_event
 from roomserver.queries.event import read_event
 from roomserver.queries.event_filter import compile_filter
 from roomserver.queries.outside import ROOMS_MAX, look_at
@@ -45,6 +47,12 @@ from roomserver.state.shard import OwnedShard
 from roomserver.tables import PUBLISHED_ROOMS_BY_SHARD, ROOMS
 from service_kit.ledger.domain import ShardDomain
 from service_kit.ledger.progress import Progress
+from service_kit.rpc.pb.delayed_events_pb2 import (
+    DelayedEvent,
+    DelayedEventRequest,
+    DelayedEventsRequest,
+    FinalisedDelayedEvent,
+)
 from service_kit.rpc.pb.room_directory_pb2 import (
     AliasAnswer,
     AliasesOfRoomAnswer,
@@ -225,6 +233,17 @@ class RoomQueryService(RelationQueries):
                 raise WrongOwner
             yield await look_at(shard, room_id, request)
 
+    async def get_delayed_event(self, request: DelayedEventRequest) -> FinalisedDelayedEvent:
+        """Raises NotFound."""
+        shard = Shard(ROOM, request.shard_number)
+        await self._committed_in(shard)
+        return await read_delayed_event(self._store, shard, request)
+
+    async def get_delayed_events(self, request: DelayedEventsRequest) -> AsyncIterator[DelayedEvent]:
+        """Of all shards: one that was scheduled, sent or cancelled just now may be missing, or still be there."""
+        async for event in delayed_events_of(self._store, self._shards, request.user_id):
+            yield event
+
     async def _summary(self, room_id: str) -> RoomSummary:
         room = await self._room(room_id)
         if room is None:
@@ -244,7 +263,9 @@ class RoomQueryService(RelationQueries):
 
     async def _committed_position(self, key: str) -> int:
         """What is committed now in the shard of this room or alias; on return the tables hold it. Raises WrongOwner."""
-        shard = self._shards.of_room(key)
+        return await self._committed_in(self._shards.of_room(key))
+
+    async def _committed_in(self, shard: Shard) -> int:
         owner = self._owner_of(shard)
         if owner is None:
             raise WrongOwner

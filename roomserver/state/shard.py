@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
+from roomserver.delayed_event_tables import DELAYED_EVENT_BUCKETS, DELAYED_EVENTS_DUE_BY_SHARD
 from roomserver.state.cache import RoomBudget, ShardRooms
 from roomserver.state.client_transactions import ClientTransactions
 from roomserver.state.compact import MEMBER
+from roomserver.state.delayed_events import DelayedEvents, SendIfDue, Waiting
 from roomserver.state.loading import load_room
 from roomserver.state.parents import Parents
 from roomserver.state.published import PublishedRooms
@@ -33,6 +36,7 @@ from service_kit.ledger.domain import Outdated
 from service_kit.ledger.progress import Progress
 from service_kit.shards import Shard
 from service_kit.store.interface import Store
+from service_kit.store.schema import Key, RowT, Table
 
 RECEIPTS_MAX: Final = 4096
 ALIASES_MAX: Final = 8192
@@ -54,9 +58,12 @@ class Surroundings(NamedTuple):
     hosted_servers: HostedServers
     budget: RoomBudget
     stop_typing: StopTyping
+    send_if_due: SendIfDue
+    shard_of_room: Callable[[str], Shard]
     progress_of: Callable[[Shard], Progress]
     resolver_threads: ResolverThreads
     members_max: int = 100_000
+    delayed_events_per_user_max: int = 100
 
 
 class OwnedShard:
@@ -81,21 +88,32 @@ class OwnedShard:
         self.columns_lock = asyncio.Lock()
         """Columns of one room at a time are loaded."""
         self.typing = TypingUsers(surroundings.clock, surroundings.stop_typing)
+        self.delayed_events = DelayedEvents(surroundings.clock, partial(surroundings.send_if_due, shard))
+        self.delayed_events_per_user_max = surroundings.delayed_events_per_user_max
+        self.shard_of_room = surroundings.shard_of_room
         self._progress = surroundings.progress_of(shard)
         self._loading: dict[str, asyncio.Future[None]] = {}
 
     async def recover(self) -> None:
-        """Take over who is typing, and what is published."""
+        """Take over who is typing, what is published, and what is to be sent later."""
         async for page in self.store.pages(TYPING_BY_SHARD, (str(self.shard),)):
             for row in page:
                 self.typing.start(row.room_id, row.user_id, row.expires_at_ms)
         async for published in self.store.pages(PUBLISHED_ROOMS_BY_SHARD, (str(self.shard),)):
             for entry in published:
                 self.published.put(entry.server_name, entry.room_id, entry.joined_members, entry.entry_json)
+        await asyncio.gather(*(self._recover_delayed_events(bucket) for bucket in range(DELAYED_EVENT_BUCKETS)))
+
+    async def _recover_delayed_events(self, bucket: int) -> None:
+        async for page in self.store.pages(DELAYED_EVENTS_DUE_BY_SHARD, (str(self.shard), bucket)):
+            for row in page:
+                waiting = Waiting(row.room_id, row.sender, row.delay_ms, row.scheduled_at_ms)
+                self.delayed_events.set(row.delay_id, waiting)
 
     def close(self) -> None:
         self.rooms.close()
         self.typing.close()
+        self.delayed_events.close()
 
     async def load(self, room_id: str) -> RoomInMemory | None:
         """The room, read from the tables if need be; None if there is none. Holding it keeps it in memory."""
@@ -119,13 +137,17 @@ class OwnedShard:
 
     async def find_event(self, room_id: str, event_id: str) -> EventByIdRow | None:
         """Where the event stands, if it is one of this room."""
-        row = await self.store.get(EVENTS_BY_ID, (event_id,))
+        row = await self.read_written(EVENTS_BY_ID, (event_id,))
+        return row if row is not None and row.room_id == room_id else None
+
+    async def read_written(self, table: Table[RowT], key: Key) -> RowT | None:
+        """A row that a client may know to be there: it may hear of something before the tables have it."""
+        row = await self.store.get(table, key)
         progress = self._progress
         if row is None and progress.applied_position < progress.committed_position:
-            # A client may hear of an event before the tables have it.
             await progress.wait_applied(progress.committed_position)
-            row = await self.store.get(EVENTS_BY_ID, (event_id,))
-        return row if row is not None and row.room_id == room_id else None
+            row = await self.store.get(table, key)
+        return row
 
     async def read_event(self, room_id: str, event_id: str) -> TimelineRow | None:
         """The event, if it is one of this room."""

@@ -26,6 +26,12 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from service_kit.clock import Clock
+from service_kit.rpc.pb.delayed_events_pb2 import (
+    DelayedEvent,
+    DelayedEventRequest,
+    DelayedEventsRequest,
+    FinalisedDelayedEvent,
+)
 from service_kit.rpc.pb.room_directory_pb2 import (
     AliasAnswer,
     AliasesOfRoomAnswer,
@@ -117,7 +123,7 @@ def _room(
     return Question(method, name, is_streamed, request_type, answer, lambda shards, r: shards.of_room(r.room_id))
 
 
-def _room_shard_of_user(shards: ShardMap, request: RoomsOfUserRequest) -> Shard:
+def _room_shard_of_user(shards: ShardMap, request: RoomsOfUserRequest | DelayedEventsRequest) -> Shard:
     return Shard(ROOM, shards.of_user(request.user_id).number % shards.room_shards)
 
 
@@ -168,6 +174,24 @@ GET_ACCOUNT_DATA = Question(
     lambda shards, request: shards.of_user(request.user_id),
 )
 
+GET_DELAYED_EVENT = Question(
+    "get_delayed_event",
+    "/homeserver.v1.RoomQueries/GetDelayedEvent",
+    False,
+    DelayedEventRequest,
+    FinalisedDelayedEvent,
+    lambda shards, request: Shard(ROOM, request.shard_number % shards.room_shards),
+)
+GET_DELAYED_EVENTS = Question(
+    "get_delayed_events",
+    "/homeserver.v1.RoomQueries/GetDelayedEvents",
+    True,
+    DelayedEventsRequest,
+    DelayedEvent,
+    _room_shard_of_user,
+    is_for_owner=False,
+)
+
 ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_STATE,
     GET_TIMELINE,
@@ -184,6 +208,8 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_VISIBILITY,
     GET_PUBLISHED_ROOMS,
     GET_SUMMARIES,
+    GET_DELAYED_EVENT,
+    GET_DELAYED_EVENTS,
 )
 USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA,)
 

@@ -49,7 +49,7 @@ class Client:
         assert self._session is not None
         headers = {"Authorization": f"Bearer {self.access_token}"} if self.access_token else {}
         timeout = aiohttp.ClientTimeout(total=timeout_s)
-        full_path = f"/_matrix/client/v3{path}"
+        full_path = path if path.startswith("/_matrix") else f"/_matrix/client/v3{path}"
         url = self.base_url + full_path
         async with self._session.request(method, url, json=body, headers=headers, timeout=timeout) as answer:
             raw = await answer.read()

@@ -31,7 +31,7 @@ def with_table(readme: str) -> str:
 
 def test_declared_endpoints_are_the_specifications() -> None:
     unknown = [f"{each.method} {each.path}" for each in unspecified_endpoints(declared())]
-    assert [each for each in unknown if "/_matrix/" in each] == []
+    assert [each for each in unknown if "/_matrix/" in each and "/unstable/" not in each] == []
 
 
 def test_operations_are_named_as_in_the_specification() -> None:

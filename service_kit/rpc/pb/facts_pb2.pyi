@@ -1,3 +1,4 @@
+from service_kit.rpc.pb import delayed_events_pb2 as _delayed_events_pb2
 from service_kit.rpc.pb import room_directory_pb2 as _room_directory_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -367,7 +368,7 @@ class FilterFact(_message.Message):
     def __init__(self, filter_id: _Optional[str] = ..., filter_json: _Optional[bytes] = ...) -> None: ...
 
 class Fact(_message.Message):
-    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token")
+    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token", "delayed_event_scheduled", "delayed_event_restarted", "delayed_event_finalised")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
@@ -390,6 +391,9 @@ class Fact(_message.Message):
     LOGIN_TOKEN_FIELD_NUMBER: _ClassVar[int]
     AUTH_SESSION_FIELD_NUMBER: _ClassVar[int]
     REGISTRATION_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    DELAYED_EVENT_SCHEDULED_FIELD_NUMBER: _ClassVar[int]
+    DELAYED_EVENT_RESTARTED_FIELD_NUMBER: _ClassVar[int]
+    DELAYED_EVENT_FINALISED_FIELD_NUMBER: _ClassVar[int]
     room_id: str
     user_id: str
     command_id: bytes
@@ -412,7 +416,10 @@ class Fact(_message.Message):
     login_token: LoginTokenFact
     auth_session: AuthSessionFact
     registration_token: RegistrationTokenFact
-    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ...) -> None: ...
+    delayed_event_scheduled: _delayed_events_pb2.DelayedEventScheduledFact
+    delayed_event_restarted: _delayed_events_pb2.DelayedEventRestartedFact
+    delayed_event_finalised: _delayed_events_pb2.FinalisedDelayedEvent
+    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ..., delayed_event_scheduled: _Optional[_Union[_delayed_events_pb2.DelayedEventScheduledFact, _Mapping]] = ..., delayed_event_restarted: _Optional[_Union[_delayed_events_pb2.DelayedEventRestartedFact, _Mapping]] = ..., delayed_event_finalised: _Optional[_Union[_delayed_events_pb2.FinalisedDelayedEvent, _Mapping]] = ...) -> None: ...
 
 class FactDelivery(_message.Message):
     __slots__ = ("shard", "epoch", "after_position", "head_position", "facts")

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from service_kit.rpc.pb import delayed_events_pb2 as service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2
 from service_kit.rpc.pb import room_directory_pb2 as service__kit_dot_rpc_dot_pb_dot_room__directory__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&service_kit/rpc/pb/room_commands.proto\x12\rhomeserver.v1\x1a\'service_kit/rpc/pb/room_directory.proto\"\x9e\x02\n\nCreateRoom\x12\x0f\n\x07\x63reator\x18\x01 \x01(\t\x12\x14\n\x0croom_version\x18\x02 \x01(\t\x12\x1b\n\x13origin_server_ts_ms\x18\x03 \x01(\x03\x12\x14\n\x0crequest_json\x18\x04 \x01(\x0c\x12\x1b\n\x13member_content_json\x18\x05 \x01(\x0c\x12O\n\x14invitee_content_json\x18\x06 \x03(\x0b\x32\x31.homeserver.v1.CreateRoom.InviteeContentJsonEntry\x12\r\n\x05\x61lias\x18\x14 \x01(\t\x1a\x39\n\x17InviteeContentJsonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"\xb5\x01\n\tSendEvent\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x15\n\rclient_txn_id\x18\x03 \x01(\t\x12\x12\n\nevent_type\x18\x04 \x01(\t\x12\x16\n\tstate_key\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x0c\x63ontent_json\x18\x06 \x01(\x0c\x12\x0f\n\x07redacts\x18\x07 \x01(\t\x12\r\n\x05guest\x18\x08 \x01(\x08\x42\x0c\n\n_state_key\"\xa2\x02\n\x10\x43hangeMembership\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x36\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32&.homeserver.v1.ChangeMembership.Action\x12\x14\n\x0c\x63ontent_json\x18\x04 \x01(\x0c\x12\x11\n\tdevice_id\x18\x05 \x01(\t\x12\r\n\x05guest\x18\x06 \x01(\x08\"~\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x08\n\x04JOIN\x10\x01\x12\n\n\x06INVITE\x10\x02\x12\t\n\x05LEAVE\x10\x03\x12\x08\n\x04KICK\x10\x04\x12\x07\n\x03\x42\x41N\x10\x05\x12\t\n\x05UNBAN\x10\x06\x12\t\n\x05KNOCK\x10\x07\x12\x12\n\x0eUPDATE_PROFILE\x10\x08\"g\n\nSetReceipt\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0creceipt_type\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x11\n\tthread_id\x18\x04 \x01(\t\x12\r\n\x05ts_ms\x18\x05 \x01(\x03\"Y\n\tSetTyping\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06typing\x18\x02 \x01(\x08\x12\x12\n\ntimeout_ms\x18\x03 \x01(\x03\x12\x17\n\x0fonly_if_expired\x18\x04 \x01(\x08\"\x1d\n\nForgetRoom\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xf3\x05\n\x0bRoomCommand\x12\x30\n\x0b\x63reate_room\x18\x01 \x01(\x0b\x32\x19.homeserver.v1.CreateRoomH\x00\x12.\n\nsend_event\x18\x02 \x01(\x0b\x32\x18.homeserver.v1.SendEventH\x00\x12<\n\x11\x63hange_membership\x18\x03 \x01(\x0b\x32\x1f.homeserver.v1.ChangeMembershipH\x00\x12\x30\n\x0bset_receipt\x18\x04 \x01(\x0b\x32\x19.homeserver.v1.SetReceiptH\x00\x12.\n\nset_typing\x18\x05 \x01(\x0b\x32\x18.homeserver.v1.SetTypingH\x00\x12\x30\n\x0b\x66orget_room\x18\x06 \x01(\x0b\x32\x19.homeserver.v1.ForgetRoomH\x00\x12,\n\tset_alias\x18\x14 \x01(\x0b\x32\x17.homeserver.v1.SetAliasH\x00\x12\x32\n\x0c\x64\x65lete_alias\x18\x15 \x01(\x0b\x32\x1a.homeserver.v1.DeleteAliasH\x00\x12\x36\n\x0eset_visibility\x18\x16 \x01(\x0b\x32\x1c.homeserver.v1.SetVisibilityH\x00\x12\x34\n\rbegin_upgrade\x18\x17 \x01(\x0b\x32\x1b.homeserver.v1.BeginUpgradeH\x00\x12:\n\x10\x63reate_successor\x18\x18 \x01(\x0b\x32\x1e.homeserver.v1.CreateSuccessorH\x00\x12:\n\x10\x63omplete_upgrade\x18\x19 \x01(\x0b\x32\x1e.homeserver.v1.CompleteUpgradeH\x00\x12\'\n\x06settle\x18\x1a \x01(\x0b\x32\x15.homeserver.v1.SettleH\x00\x12\x34\n\rremove_guests\x18\x1b \x01(\x0b\x32\x1b.homeserver.v1.RemoveGuestsH\x00\x42\t\n\x07\x63ommand\"i\n\tRoomReply\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07room_id\x18\x02 \x01(\t\x12\x0c\n\x04more\x18\x14 \x01(\x08\x12+\n\x07upgrade\x18\x15 \x01(\x0b\x32\x1a.homeserver.v1.UpgradeFactb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&service_kit/rpc/pb/room_commands.proto\x12\rhomeserver.v1\x1a\'service_kit/rpc/pb/delayed_events.proto\x1a\'service_kit/rpc/pb/room_directory.proto\"\x9e\x02\n\nCreateRoom\x12\x0f\n\x07\x63reator\x18\x01 \x01(\t\x12\x14\n\x0croom_version\x18\x02 \x01(\t\x12\x1b\n\x13origin_server_ts_ms\x18\x03 \x01(\x03\x12\x14\n\x0crequest_json\x18\x04 \x01(\x0c\x12\x1b\n\x13member_content_json\x18\x05 \x01(\x0c\x12O\n\x14invitee_content_json\x18\x06 \x03(\x0b\x32\x31.homeserver.v1.CreateRoom.InviteeContentJsonEntry\x12\r\n\x05\x61lias\x18\x14 \x01(\t\x1a\x39\n\x17InviteeContentJsonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"\xb5\x01\n\tSendEvent\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x15\n\rclient_txn_id\x18\x03 \x01(\t\x12\x12\n\nevent_type\x18\x04 \x01(\t\x12\x16\n\tstate_key\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x0c\x63ontent_json\x18\x06 \x01(\x0c\x12\x0f\n\x07redacts\x18\x07 \x01(\t\x12\r\n\x05guest\x18\x08 \x01(\x08\x42\x0c\n\n_state_key\"\xa2\x02\n\x10\x43hangeMembership\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x36\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32&.homeserver.v1.ChangeMembership.Action\x12\x14\n\x0c\x63ontent_json\x18\x04 \x01(\x0c\x12\x11\n\tdevice_id\x18\x05 \x01(\t\x12\r\n\x05guest\x18\x06 \x01(\x08\"~\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x08\n\x04JOIN\x10\x01\x12\n\n\x06INVITE\x10\x02\x12\t\n\x05LEAVE\x10\x03\x12\x08\n\x04KICK\x10\x04\x12\x07\n\x03\x42\x41N\x10\x05\x12\t\n\x05UNBAN\x10\x06\x12\t\n\x05KNOCK\x10\x07\x12\x12\n\x0eUPDATE_PROFILE\x10\x08\"g\n\nSetReceipt\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0creceipt_type\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x11\n\tthread_id\x18\x04 \x01(\t\x12\r\n\x05ts_ms\x18\x05 \x01(\x03\"Y\n\tSetTyping\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06typing\x18\x02 \x01(\x08\x12\x12\n\ntimeout_ms\x18\x03 \x01(\x03\x12\x17\n\x0fonly_if_expired\x18\x04 \x01(\x08\"\x1d\n\nForgetRoom\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xfd\x06\n\x0bRoomCommand\x12\x30\n\x0b\x63reate_room\x18\x01 \x01(\x0b\x32\x19.homeserver.v1.CreateRoomH\x00\x12.\n\nsend_event\x18\x02 \x01(\x0b\x32\x18.homeserver.v1.SendEventH\x00\x12<\n\x11\x63hange_membership\x18\x03 \x01(\x0b\x32\x1f.homeserver.v1.ChangeMembershipH\x00\x12\x30\n\x0bset_receipt\x18\x04 \x01(\x0b\x32\x19.homeserver.v1.SetReceiptH\x00\x12.\n\nset_typing\x18\x05 \x01(\x0b\x32\x18.homeserver.v1.SetTypingH\x00\x12\x30\n\x0b\x66orget_room\x18\x06 \x01(\x0b\x32\x19.homeserver.v1.ForgetRoomH\x00\x12,\n\tset_alias\x18\x14 \x01(\x0b\x32\x17.homeserver.v1.SetAliasH\x00\x12\x32\n\x0c\x64\x65lete_alias\x18\x15 \x01(\x0b\x32\x1a.homeserver.v1.DeleteAliasH\x00\x12\x36\n\x0eset_visibility\x18\x16 \x01(\x0b\x32\x1c.homeserver.v1.SetVisibilityH\x00\x12\x34\n\rbegin_upgrade\x18\x17 \x01(\x0b\x32\x1b.homeserver.v1.BeginUpgradeH\x00\x12:\n\x10\x63reate_successor\x18\x18 \x01(\x0b\x32\x1e.homeserver.v1.CreateSuccessorH\x00\x12:\n\x10\x63omplete_upgrade\x18\x19 \x01(\x0b\x32\x1e.homeserver.v1.CompleteUpgradeH\x00\x12\'\n\x06settle\x18\x1a \x01(\x0b\x32\x15.homeserver.v1.SettleH\x00\x12\x34\n\rremove_guests\x18\x1b \x01(\x0b\x32\x1b.homeserver.v1.RemoveGuestsH\x00\x12\x45\n\x16schedule_delayed_event\x18\x46 \x01(\x0b\x32#.homeserver.v1.ScheduleDelayedEventH\x00\x12\x41\n\x14\x63hange_delayed_event\x18G \x01(\x0b\x32!.homeserver.v1.ChangeDelayedEventH\x00\x42\t\n\x07\x63ommand\"i\n\tRoomReply\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07room_id\x18\x02 \x01(\t\x12\x0c\n\x04more\x18\x14 \x01(\x08\x12+\n\x07upgrade\x18\x15 \x01(\x0b\x32\x1a.homeserver.v1.UpgradeFactb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,24 +35,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CREATEROOM_INVITEECONTENTJSONENTRY']._loaded_options = None
   _globals['_CREATEROOM_INVITEECONTENTJSONENTRY']._serialized_options = b'8\001'
-  _globals['_CREATEROOM']._serialized_start=99
-  _globals['_CREATEROOM']._serialized_end=385
-  _globals['_CREATEROOM_INVITEECONTENTJSONENTRY']._serialized_start=328
-  _globals['_CREATEROOM_INVITEECONTENTJSONENTRY']._serialized_end=385
-  _globals['_SENDEVENT']._serialized_start=388
-  _globals['_SENDEVENT']._serialized_end=569
-  _globals['_CHANGEMEMBERSHIP']._serialized_start=572
-  _globals['_CHANGEMEMBERSHIP']._serialized_end=862
-  _globals['_CHANGEMEMBERSHIP_ACTION']._serialized_start=736
-  _globals['_CHANGEMEMBERSHIP_ACTION']._serialized_end=862
-  _globals['_SETRECEIPT']._serialized_start=864
-  _globals['_SETRECEIPT']._serialized_end=967
-  _globals['_SETTYPING']._serialized_start=969
-  _globals['_SETTYPING']._serialized_end=1058
-  _globals['_FORGETROOM']._serialized_start=1060
-  _globals['_FORGETROOM']._serialized_end=1089
-  _globals['_ROOMCOMMAND']._serialized_start=1092
-  _globals['_ROOMCOMMAND']._serialized_end=1847
-  _globals['_ROOMREPLY']._serialized_start=1849
-  _globals['_ROOMREPLY']._serialized_end=1954
+  _globals['_CREATEROOM']._serialized_start=140
+  _globals['_CREATEROOM']._serialized_end=426
+  _globals['_CREATEROOM_INVITEECONTENTJSONENTRY']._serialized_start=369
+  _globals['_CREATEROOM_INVITEECONTENTJSONENTRY']._serialized_end=426
+  _globals['_SENDEVENT']._serialized_start=429
+  _globals['_SENDEVENT']._serialized_end=610
+  _globals['_CHANGEMEMBERSHIP']._serialized_start=613
+  _globals['_CHANGEMEMBERSHIP']._serialized_end=903
+  _globals['_CHANGEMEMBERSHIP_ACTION']._serialized_start=777
+  _globals['_CHANGEMEMBERSHIP_ACTION']._serialized_end=903
+  _globals['_SETRECEIPT']._serialized_start=905
+  _globals['_SETRECEIPT']._serialized_end=1008
+  _globals['_SETTYPING']._serialized_start=1010
+  _globals['_SETTYPING']._serialized_end=1099
+  _globals['_FORGETROOM']._serialized_start=1101
+  _globals['_FORGETROOM']._serialized_end=1130
+  _globals['_ROOMCOMMAND']._serialized_start=1133
+  _globals['_ROOMCOMMAND']._serialized_end=2026
+  _globals['_ROOMREPLY']._serialized_start=2028
+  _globals['_ROOMREPLY']._serialized_end=2133
 # @@protoc_insertion_point(module_scope)

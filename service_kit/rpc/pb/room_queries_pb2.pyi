@@ -1,3 +1,4 @@
+from service_kit.rpc.pb import delayed_events_pb2 as _delayed_events_pb2
 from service_kit.rpc.pb import facts_pb2 as _facts_pb2
 from service_kit.rpc.pb import room_directory_pb2 as _room_directory_pb2
 from google.protobuf.internal import containers as _containers

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from service_kit.rpc.pb import delayed_events_pb2 as service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2
 from service_kit.rpc.pb import room_directory_pb2 as service__kit_dot_rpc_dot_pb_dot_room__directory__pb2
 from service_kit.rpc.pb import room_queries_pb2 as service__kit_dot_rpc_dot_pb_dot_room__queries__pb2
 
@@ -109,6 +110,16 @@ class RoomQueriesStub:
                 '/homeserver.v1.RoomQueries/GetSummaries',
                 request_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummariesRequest.SerializeToString,
                 response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummaryAnswer.FromString,
+                _registered_method=True)
+        self.GetDelayedEvent = channel.unary_unary(
+                '/homeserver.v1.RoomQueries/GetDelayedEvent',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEventRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.FinalisedDelayedEvent.FromString,
+                _registered_method=True)
+        self.GetDelayedEvents = channel.unary_stream(
+                '/homeserver.v1.RoomQueries/GetDelayedEvents',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEventsRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEvent.FromString,
                 _registered_method=True)
 
 
@@ -220,6 +231,20 @@ class RoomQueriesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDelayedEvent(self, request, context):
+        """An event that is to be sent later, or was. NOT_FOUND also if it is somebody else's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDelayedEvents(self, request, context):
+        """What a user has scheduled, of all shards, as far as the tables are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RoomQueriesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -297,6 +322,16 @@ def add_RoomQueriesServicer_to_server(servicer, server):
                     servicer.GetSummaries,
                     request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummariesRequest.FromString,
                     response_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummaryAnswer.SerializeToString,
+            ),
+            'GetDelayedEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDelayedEvent,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEventRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.FinalisedDelayedEvent.SerializeToString,
+            ),
+            'GetDelayedEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetDelayedEvents,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEventsRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEvent.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -704,6 +739,60 @@ class RoomQueries:
             '/homeserver.v1.RoomQueries/GetSummaries',
             service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummariesRequest.SerializeToString,
             service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.SummaryAnswer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDelayedEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetDelayedEvent',
+            service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEventRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.FinalisedDelayedEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDelayedEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetDelayedEvents',
+            service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEventsRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEvent.FromString,
             options,
             channel_credentials,
             insecure,
