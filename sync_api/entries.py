@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from service_kit.rpc.pb.facts_pb2 import RoomEventFact
-from service_kit.rpc.pb.room_queries_pb2 import StateEntry, TimelineEntry
+from service_kit.rpc.pb.room_queries_pb2 import Aggregations, StateEntry, TimelineEntry
 
 MEMBER = "m.room.member"
 EntryKey = tuple[str, str]
@@ -31,6 +31,8 @@ class TimelineEvent(NamedTuple):
     client_json: bytes
     viewer_membership: str = ""
     """of the user that this one copy is for, after this event; "" = not looked up"""
+    aggregations: Aggregations | None = None
+    """what is bundled with it, as read from the roomserver"""
 
     @classmethod
     def from_fact(cls, position: int, fact: RoomEventFact) -> TimelineEvent:
@@ -67,6 +69,7 @@ class TimelineEvent(NamedTuple):
             entry.origin_server_ts_ms,
             entry.client_json,
             entry.viewer_membership,
+            entry.aggregations if entry.HasField("aggregations") else None,
         )
 
 

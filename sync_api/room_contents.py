@@ -23,6 +23,7 @@ from service_kit.rpc.pb.facts_pb2 import ACCEPTED, ReceiptFact, RoomEventFact, T
 from service_kit.rpc.pb.room_queries_pb2 import RoomSummary
 from sync_api.entries import ENTRY_BYTES, MEMBER, EntryKey, StateEvent, TimelineEvent
 from sync_api.push_events import PushEvents
+from sync_api.room_bundles import RoomBundles
 
 TIMELINE_EVENTS_MAX = 50
 TIMELINE_EVENTS_READ = 25
@@ -57,6 +58,7 @@ class Receipt(NamedTuple):
 
 class RoomContents:
     __slots__ = (
+        "bundles",
         "bytes_held",
         "fragments",
         "hero_user_ids",
@@ -101,6 +103,8 @@ class RoomContents:
         self.typing_position = 0
         self.fragments: dict[object, tuple[int, bytes]] = {}
         """Parts of answers that are the same for several users, with the time they were made; see `response`."""
+        self.bundles = RoomBundles()
+        """What is bundled with the events of the timeline."""
         self.bytes_held = 2000
 
     # --- reading the tables ---
@@ -121,8 +125,9 @@ class RoomContents:
             self._put_state(event)
 
     def read_timeline(self, newest_first: Iterable[TimelineEvent], *, more: bool) -> None:
-        self.timeline = deque(newest_first)
-        self.timeline.reverse()
+        for event in newest_first:
+            self.bundles.put(event.position, event.aggregations)
+            self.timeline.appendleft(event._replace(aggregations=None))
         self.timeline_after = self.timeline[0].position - 1 if self.timeline and more else 0
         self.bytes_held += sum(len(event.client_json) + ENTRY_BYTES for event in self.timeline)
         for event in self.timeline:
@@ -136,6 +141,8 @@ class RoomContents:
             return
         if fact.redacts_event_id and fact.redacted_client_json:
             self._redact(fact.redacts_event_id, fact.redacted_client_json)
+        if fact.relations or fact.redacts_position:
+            self._apply_relations(fact)
         self.fragments.clear()
         event = TimelineEvent.from_fact(position, fact)
         timeline = self.timeline
@@ -145,10 +152,17 @@ class RoomContents:
             if len(timeline) > TIMELINE_EVENTS_MAX:
                 dropped = timeline.popleft()
                 self.timeline_after = dropped.position
+                self.bundles.forget_until(dropped.position)
                 self.bytes_held -= len(dropped.client_json) + ENTRY_BYTES
         # State and timeline were not read at the same moment: what is old to the one may be new to the other.
         if event.state_key is not None:
             self._apply_state(StateEvent.from_timeline(event), fact.prev_membership)
+
+    def _apply_relations(self, fact: RoomEventFact) -> None:
+        self.bundles.apply(fact, self.timeline_after)
+        if fact.HasField("rewritten"):
+            # It quoted the event that is redacted.
+            self._redact(fact.rewritten.event_id, fact.rewritten.client_json)
 
     def apply_receipt(self, position: int, fact: ReceiptFact) -> None:
         key = (fact.user_id, fact.receipt_type, fact.thread_id)

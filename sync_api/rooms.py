@@ -210,7 +210,7 @@ async def _read_timeline(queries: RoomQueries, room_id: str, contents: RoomConte
     events: list[TimelineEvent] = []
     more = False
     async for chunk in queries.get_timeline(
-        TimelineRequest(room_id=room_id, backwards=True, limit=TIMELINE_EVENTS_READ)
+        TimelineRequest(room_id=room_id, backwards=True, limit=TIMELINE_EVENTS_READ, with_aggregations=True)
     ):
         events += map(TimelineEvent.from_entry, chunk.entries)
         more = chunk.more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from service_kit.rpc.queries import RoomQueries
+from service_kit.rpc.queries import Asker, RoomQueries
 from service_kit.tokens import SyncToken
 from sync_api.filters import TIMELINE_LIMIT_DEFAULT, SyncFilter
 from sync_api.lazy_members import SentMembers
@@ -33,6 +33,7 @@ class SyncScope:
     timeline_limit_max: int
     rooms: RoomViews
     queries: RoomQueries
+    asker: Asker
     counters: UnreadCounters
     unread: ReaderUnread
     unread_events_left: int = field(default_factory=lambda: EVENTS_OF_ANSWER_MAX)

@@ -67,7 +67,7 @@ class SyncApi:
             self.rooms,
             self.users,
             self.waiters,
-            room_queries,
+            asker,
             self._positions,
             clock,
             timeline_limit_max=limits.timeline_limit_max,

@@ -40,7 +40,7 @@ from dataclasses import dataclass
 
 from matrix_protocol.errors import Unavailable, UnknownToken
 from service_kit.clock import Clock
-from service_kit.rpc.queries import RoomQueries
+from service_kit.rpc.queries import AskedRoomQueries, Asker
 from service_kit.tokens import SyncToken
 from sync_api.admission import FREE_TURN, Admission, Turn
 from sync_api.filters import SyncFilter
@@ -85,7 +85,7 @@ class Syncs:
         rooms: RoomViews,
         users: UserViews,
         waiters: SyncWaiters,
-        queries: RoomQueries,
+        asker: Asker,
         positions: Positions,
         clock: Clock,
         *,
@@ -94,7 +94,8 @@ class Syncs:
         self._rooms = rooms
         self._users = users
         self._waiters = waiters
-        self._queries = queries
+        self._asker = asker
+        self._queries = AskedRoomQueries(asker)
         self._positions = positions
         self._clock = clock
         self._timeline_limit_max = timeline_limit_max
@@ -166,6 +167,7 @@ class Syncs:
             timeline_limit_max=self._timeline_limit_max,
             rooms=self._rooms,
             queries=self._queries,
+            asker=self._asker,
             counters=self.counters,
             unread=self.counters.of(user),
         )

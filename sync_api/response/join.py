@@ -1,7 +1,7 @@
 """`rooms.join`: one room that the user is joined to.
 
 1 new to the client?    initial sync, or joined after `since`: full state, the newest events
-2 timeline              `timeline.py`
+2 timeline              `timeline.py`, `bundles.py`
 3 summary               if members changed
 4 state                 `state.py`
 5 ephemeral             `ephemeral.py`
@@ -18,6 +18,7 @@ import orjson
 from service_kit.rpc.pb.room_queries_pb2 import StateKey, StateRequest
 from sync_api.entries import MEMBER, StateEvent
 from sync_api.response.account_data import all_account_data_of
+from sync_api.response.bundles import NOTHING, bundles_of
 from sync_api.response.ephemeral import ephemeral_events
 from sync_api.response.state import changed_state, span_of, state_json
 from sync_api.response.timeline import timeline_json, timeline_window
@@ -62,10 +63,13 @@ async def joined_room(scope: SyncScope, room: JoinedRoom) -> bytes | None:
     has_news = window.events or window.limited or state or ephemeral or account_data or summary
     if known_after and not has_news and not has_read_since(contents, scope.user.user_id, after, through):
         return None
+    # Whoever gets everything gets the children, too.
+    leaves_out = window.limited or not known_after
+    bundled = await bundles_of(scope, contents, membership, window.events) if leaves_out else NOTHING
     return b'{%b%b,"timeline":%b,%b,"ephemeral":{"events":[%b]},"account_data":{"events":[%b]}}' % (
         summary,
         await unread_json(scope, contents, membership),
-        timeline_json(scope, contents, membership, window),
+        timeline_json(scope, contents, membership, window, bundled),
         state_json(scope, room_id, state),
         b",".join(ephemeral),
         b",".join(account_data),

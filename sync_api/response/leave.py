@@ -10,6 +10,7 @@ from matrix_protocol.errors import Forbidden, NotFound
 from service_kit.rpc.pb.room_queries_pb2 import StateKey, StateRequest, TimelineRequest
 from sync_api.entries import MEMBER, StateEvent, TimelineEvent
 from sync_api.response.account_data import all_account_data_of
+from sync_api.response.bundles import NOTHING, read_bundles
 from sync_api.response.state import state_json
 from sync_api.response.timeline import Window, ask_for_timeline, is_wanted, newest_of, timeline_json
 from sync_api.rooms import read_state
@@ -29,7 +30,7 @@ async def left_room(scope: SyncScope, membership: Membership) -> bytes:
     known_after = 0 if scope.full_state or came_and_went else after
     state = await _state(scope, membership, window, known_after)
     return b'{"timeline":%b,%b,"account_data":{"events":[%b]}}' % (
-        timeline_json(scope, None, membership, window),
+        timeline_json(scope, None, membership, window, read_bundles(window.events) if window.limited else NOTHING),
         state_json(scope, membership.room_id, state),
         b",".join(all_account_data_of(scope, membership.room_id)),
     )

@@ -18,10 +18,12 @@ from typing import NamedTuple
 import orjson
 
 from matrix_protocol.events.unsigned import with_unsigned
+from matrix_protocol.relations import BundledThread, bundled_relations
 from service_kit.rpc.pb.facts_pb2 import SHARED, WORLD_READABLE
-from service_kit.rpc.pb.room_queries_pb2 import TimelineRequest
+from service_kit.rpc.pb.room_queries_pb2 import Aggregations, TimelineRequest
 from service_kit.tokens import TimelineToken
 from sync_api.entries import MEMBER, TimelineEvent
+from sync_api.response.bundles import IGNORED_USERS_MAX, Bundled, has_threads, participates
 from sync_api.room_contents import RoomContents
 from sync_api.scope import SyncScope
 from sync_api.user_view import Membership
@@ -129,6 +131,8 @@ async def ask_for_timeline(
         to_position=after_position,
         limit=limit + 1,
         filter_json=scope.filter.timeline.json,
+        with_aggregations=True,
+        ignored_user_ids=list(scope.user.ignored_user_ids)[:IGNORED_USERS_MAX],
     )
     found: list[TimelineEvent] = []
     more = False
@@ -139,17 +143,19 @@ async def ask_for_timeline(
     return [event for event in found if is_wanted(scope, event)], more or len(found) > limit
 
 
-def timeline_json(scope: SyncScope, contents: RoomContents | None, membership: Membership, window: Window) -> bytes:
+def timeline_json(
+    scope: SyncScope, contents: RoomContents | None, membership: Membership, window: Window, bundled: Bundled
+) -> bytes:
     """The object, made once for all users whose part it is the same."""
     events, joined_at = window.events, membership.joined_at
     own = [event for event in events if event.client_txn_id and _is_own(scope, event)]
-    if own or contents is None or not events or events[0].position < joined_at:
-        return _timeline_json(scope, window, joined_at)
-    key = (events[0].position, events[-1].position, len(events), window.limited, scope.filter.timeline)
+    if own or contents is None or not events or events[0].position < joined_at or has_threads(bundled):
+        return _timeline_json(scope, window, joined_at, bundled)
+    key = (events[0].position, events[-1].position, len(events), window.limited, bool(bundled), scope.filter.timeline)
     known = contents.fragments.get(key)
     if known is not None and scope.now_ms - known[0] <= FRAGMENT_AGE_MS_MAX and not scope.user.ignored_user_ids:
         return known[1]
-    made = _timeline_json(scope, window, joined_at)
+    made = _timeline_json(scope, window, joined_at, bundled)
     if not scope.user.ignored_user_ids and len(made) <= FRAGMENT_BYTES_MAX:
         if len(contents.fragments) >= FRAGMENTS_MAX:
             contents.fragments.clear()
@@ -157,8 +163,8 @@ def timeline_json(scope: SyncScope, contents: RoomContents | None, membership: M
     return made
 
 
-def _timeline_json(scope: SyncScope, window: Window, joined_at: int) -> bytes:
-    parts = [_event_json(scope, event, joined_at) for event in window.events]
+def _timeline_json(scope: SyncScope, window: Window, joined_at: int, bundled: Bundled) -> bytes:
+    parts = [_event_json(scope, event, joined_at, bundled.get(event.position)) for event in window.events]
     if (fields := scope.filter.event_fields) is not None:
         parts = list(map(fields.of_event, parts))
     limited = b"true" if window.limited else b"false"
@@ -169,7 +175,7 @@ def _timeline_json(scope: SyncScope, window: Window, joined_at: int) -> bytes:
     )
 
 
-def _event_json(scope: SyncScope, event: TimelineEvent, joined_at: int) -> bytes:
+def _event_json(scope: SyncScope, event: TimelineEvent, joined_at: int, aggregations: Aggregations | None) -> bytes:
     unsigned = b'"age":%d' % max(0, scope.now_ms - event.origin_server_ts_ms)
     # Spec: `unsigned.membership` is the user's membership "at the point of the event, including any changes
     # caused by the event".
@@ -179,7 +185,20 @@ def _event_json(scope: SyncScope, event: TimelineEvent, joined_at: int) -> bytes
         unsigned += b',"membership":"%b"' % event.viewer_membership.encode()
     if event.client_txn_id and _is_own(scope, event):
         unsigned += b',"transaction_id":' + orjson.dumps(event.client_txn_id)
+    if aggregations is not None and (relations := _relations(scope, event, joined_at, aggregations)):
+        unsigned += b"," + relations
     return with_unsigned(event.client_json, unsigned)
+
+
+def _relations(scope: SyncScope, event: TimelineEvent, joined_at: int, aggregations: Aggregations) -> bytes:
+    edit = thread = None
+    if aggregations.HasField("edit"):
+        edit = _event_json(scope, TimelineEvent.from_entry(aggregations.edit), joined_at, None)
+    if aggregations.HasField("latest_reply"):
+        latest = TimelineEvent.from_entry(aggregations.latest_reply)
+        latest_json = _event_json(scope, latest, joined_at, latest.aggregations)
+        thread = BundledThread(latest_json, aggregations.replies, participates(scope, event, aggregations))
+    return bundled_relations(edit, thread, aggregations.reference_event_ids)
 
 
 def _is_own(scope: SyncScope, event: TimelineEvent) -> bool:

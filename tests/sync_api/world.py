@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from service_kit.clock import ManualClock
+from service_kit.rpc.local import LocalAsker
 from service_kit.rpc.pb.facts_pb2 import (
     INVITED,
     JOINED,
@@ -255,8 +256,9 @@ class Worker:
         self.waiters = SyncWaiters(world.clock, waiting_max=100)
         self.consumer = FactConsumer(self.rooms, self.users, self.waiters)
         self.vector = Positions(self, world.shards)
+        asker = LocalAsker(lambda shard: queries, world.shards, world.clock)
         self.syncs = Syncs(
-            self.rooms, self.users, self.waiters, queries, self.vector, world.clock, timeline_limit_max=100
+            self.rooms, self.users, self.waiters, asker, self.vector, world.clock, timeline_limit_max=100
         )
 
     # --- the follower ---

@@ -34,7 +34,7 @@ MEMBER = "m.room.member"
 
 
 class WorldQueries:
-    """`RoomQueries` and `UserQueries`, answered from the ledgers by going through all facts."""
+    """`RoomQueries` and `UserQueries`, answered from the ledgers by going through all facts. Nothing relates here."""
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -57,6 +57,22 @@ async def test_a_redacted_state_event_changes_the_current_state(scene: Scene, ve
     assert "prev_content" not in unsigned
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_redacted_redaction_is_quoted_without_its_reason(scene: Scene, version: str) -> None:
+    room_id = await scene.create_room(version=version)
+    event_id = await scene.send(ALICE, room_id)
+    redaction = {"reason": "it said: secret"}
+    redaction_id = await scene.send(ALICE, room_id, redaction, event_type="m.room.redaction", redacts=event_id)
+    assert b"secret" in (await scene.event(room_id, event_id)).client_json
+    await scene.redact(ALICE, room_id, redaction_id)
+    row = await scene.event(room_id, event_id)
+    assert b"secret" not in row.client_json + row.federation_json
+    event = await scene.client_event(room_id, event_id)
+    # "Redacting an event cannot be undone."
+    assert event["content"] == {}
+    assert event["unsigned"]["redacted_because"]["event_id"] == redaction_id
+
+
 async def test_what_replaces_a_redacted_state_event_does_not_quote_it(scene: Scene) -> None:
     room_id = await scene.create_room()
     for event_type in ("m.room.topic", "org.example"):

@@ -59,6 +59,11 @@ async def a_lot_happens(scene: Scene) -> None:
     name = await scene.set_state(ALICE, room_id, "m.room.name", {"name": "N"})
     await scene.redact(ALICE, room_id, name)
     await scene.redact(BOB, room_id, first)
+    for key in ("m.annotation", "m.thread", "m.thread"):
+        relates_to = {"rel_type": key, "event_id": second, "key": "+1"}
+        related = await scene.send(BOB, room_id, {"body": "related", "m.relates_to": relates_to})
+    await scene.send(ALICE, room_id, {"m.relates_to": {"rel_type": "m.annotation", "event_id": related, "key": "+1"}})
+    await scene.redact(BOB, room_id, related)
     await scene.typing(BOB, room_id, False)
     await scene.change(Action.BAN, ALICE, BOB, room_id)
     await scene.settle()
