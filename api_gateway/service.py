@@ -16,6 +16,7 @@ from api_gateway.read_marking import ReadMarks
 from api_gateway.registration_stages import RegistrationStages
 from api_gateway.registration_tokens import RegistrationTokens
 from api_gateway.related_events import RelatedEvents
+from api_gateway.room_upgrade import RoomUpgrades
 from api_gateway.user_interactive_auth import UserInteractiveAuth
 from service_kit.bus.interface import Bus
 from service_kit.clock import Clock
@@ -53,6 +54,7 @@ class ApiGateway:
         registration_tokens = RegistrationTokens(settings.registration, commands, clock)
         self._authentication = Authentication(commands, bus, shards, clock)
         self._ready = False
+        new_rooms = NewRooms(hosted_servers, clock, settings.rooms.default_version)
         providers: dict[Any, object] = {
             Asker: asker,
             Bus: bus,
@@ -64,10 +66,11 @@ class ApiGateway:
             RegistrationTokens: registration_tokens,
             UserInteractiveAuth: interactive_auth,
             OpenIdTokens: OpenIdTokens(hosted_servers, clock),
-            NewRooms: NewRooms(hosted_servers, clock, settings.rooms.default_version),
+            NewRooms: new_rooms,
             ReadMarks: ReadMarks(commands, clock),
             RelatedEvents: RelatedEvents(asker, commands, shards, clock),
             RoomQueries: AskedRoomQueries(asker),
+            RoomUpgrades: RoomUpgrades(commands, asker, new_rooms),
             Settings: settings,
             ShardMap: shards,
         }

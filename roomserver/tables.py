@@ -327,6 +327,7 @@ class RoomUpgradeRow(NamedTuple):
     last_event_id: str
     began_at_ms: int
     completed: bool
+    overtaken_room_id: str
 
 
 TIMELINE_BY_ROOM = Table("timeline_by_room", TimelineRow, partition_key=2, clustering_key=1, writer=WRITER)

@@ -74,8 +74,8 @@ def execute(shard: OwnedShard, room_id: str, body: CreateRoom, prepared: Prepare
         raise RoomInUse("There is a room of this ID already")
     hosted_servers = shard.hosted_servers
     room = RoomInMemory(room_id, prepared.rules)
-    create_event = _create_event(room, body, prepared.request, hosted_servers)
-    facts = [_take_place(shard, room, create_event)]
+    create_event = make_create_event(room, body.creator, body.origin_server_ts_ms, prepared.request, hosted_servers)
+    facts = [take_place(shard, room, create_event)]
     for draft in initial_events(room.rules, body, prepared.request):
         if draft.type == MEMBER:
             _check_member(draft, hosted_servers)
@@ -86,7 +86,7 @@ def execute(shard: OwnedShard, room_id: str, body: CreateRoom, prepared: Prepare
         except Forbidden as error:
             # "The initial state implied by the parameters to the request is invalid" (M_INVALID_ROOM_STATE)
             raise InvalidRoomState(f"The event {draft.type} of the new room is not allowed: {error.message}") from None
-        facts.append(_take_place(shard, room, event))
+        facts.append(take_place(shard, room, event))
     for fact in facts:
         room.last_position = batch.add(fact)
     shard.rooms.add(room)
@@ -96,20 +96,23 @@ def execute(shard: OwnedShard, room_id: str, body: CreateRoom, prepared: Prepare
     return RoomReply(event_id=create_event.event_id, room_id=room_id)
 
 
-def _create_event(
-    room: RoomInMemory, body: CreateRoom, request: CreateRoomRequest, hosted_servers: HostedServers
+def make_create_event(
+    room: RoomInMemory,
+    creator: str,
+    origin_server_ts_ms: int,
+    request: CreateRoomRequest,
+    hosted_servers: HostedServers,
 ) -> Event:
+    """The create event, which is yet to take its place. Raises BadJson, InvalidRoomState."""
     rules = room.rules
     names_itself = rules.event_format.room_id_is_create_event_id
     event = build_create_event(
         room_id=None if names_itself else room.room_id,
-        sender=body.creator,
-        content=create_event_content(
-            rules, body.creator, request.creation_content, request.preset_in_force, request.invite
-        ),
-        origin_server_ts_ms=body.origin_server_ts_ms,
+        sender=creator,
+        content=create_event_content(rules, creator, request.creation_content, request.preset_in_force, request.invite),
+        origin_server_ts_ms=origin_server_ts_ms,
         rules=rules,
-        signing_key=signing_key_of(hosted_servers, body.creator),
+        signing_key=signing_key_of(hosted_servers, creator),
     )
     if event.room_id != room.room_id:
         raise BadJson("The room ID is not the hash of the room's create event")
@@ -119,7 +122,8 @@ def _create_event(
     return event
 
 
-def _take_place(shard: OwnedShard, room: RoomInMemory, event: Event) -> Fact:
+def take_place(shard: OwnedShard, room: RoomInMemory, event: Event) -> Fact:
+    """An event of a room that is being made, as its owner's memory and the batch are to have it."""
     replaced = None
     if event.state_key is not None:
         replaced = shard.current_event(room, event.type, event.state_key, None)

@@ -67,5 +67,6 @@ def upgrade_rows(shard: Shard, position: int, fact: Fact) -> list[Write]:
         body.last_event_id,
         body.began_at_ms,
         body.completed,
+        body.overtaken_room_id,
     )
     return [Put(ROOM_UPGRADES, row)]

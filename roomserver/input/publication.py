@@ -46,8 +46,7 @@ def execute(shard: OwnedShard, room_id: str, body: SetVisibility, room: RoomInMe
     if body.published:
         publish(shard, room, body.server_name, batch)
     elif shard.published.is_published(body.server_name, room_id):
-        shard.published.remove(body.server_name, room_id)
-        batch.add(Fact(published_room=PublishedRoomFact(room_id=room_id, server_name=body.server_name)))
+        unpublish(shard, room_id, body.server_name, batch)
     return RoomReply(room_id=room_id)
 
 
@@ -55,6 +54,12 @@ def publish(shard: OwnedShard, room: RoomInMemory, server_name: str, batch: Batc
     """The room's entry as it is now; nothing if it is in this directory already."""
     if not shard.published.is_published(server_name, room.room_id):
         _put(shard, room, server_name, batch)
+
+
+def unpublish(shard: OwnedShard, room_id: str, server_name: str, batch: Batch) -> None:
+    """Of a room that is in this directory."""
+    shard.published.remove(server_name, room_id)
+    batch.add(Fact(published_room=PublishedRoomFact(room_id=room_id, server_name=server_name)))
 
 
 def follow(shard: OwnedShard, room: RoomInMemory, changed_type: str, batch: Batch) -> None:

@@ -8,6 +8,7 @@
     forget.py           POST forget
     publication.py      PUT directory/list/room       also: the entry follows the room
     delayed_events.py   events that are to be sent later (MSC4140)
+    upgrade.py          POST upgrade                  successor.py: the new room
     aliases.py          PUT, DELETE directory/room    canonical_alias.py: what a room may say of its aliases
 
 Those that make events share new_event.py (build, authorise, sign), event_fact.py
@@ -29,7 +30,9 @@ from roomserver.input import (
     publication,
     receipts,
     send_event,
+    successor,
     typing,
+    upgrade,
 )
 from roomserver.state.shard import OwnedShard
 from service_kit.ledger.domain import Batch
@@ -51,6 +54,9 @@ STEPS: Final[Mapping[str, Step]] = {
     "set_typing": Step(typing.prepare, typing.execute),
     "forget_room": Step(forget.prepare, forget.execute),
     "set_visibility": Step(publication.prepare, publication.execute),
+    "begin_upgrade": Step(upgrade.prepare, upgrade.execute_begin),
+    "create_successor": Step(successor.prepare, successor.execute),
+    "complete_upgrade": Step(upgrade.prepare, upgrade.execute_complete),
     "set_alias": Step(aliases.prepare_set, aliases.execute_set),
     "delete_alias": Step(aliases.prepare_delete, aliases.execute_delete),
     "schedule_delayed_event": Step(delayed_events.prepare_schedule, delayed_events.execute_schedule),

@@ -13,6 +13,7 @@
 | get_summaries     | outside.py                                    |
 | relations, threads, aggregations, by timestamp: relation_queries.py |
 | get_delayed_event | delayed_events.py                             |
+| get_upgrade_state | upgrade_state.py                              |
 
 Who may see what is decided in viewer.py. Everything is read from the tables,
 after they hold all that was committed when the question came.
@@ -41,6 +42,7 @@ from roomserver.queries.rooms_of_user import rooms_of_user_chunks
 from roomserver.queries.state import MEMBER, Wanted, state_pages
 from roomserver.queries.summary import summary_of
 from roomserver.queries.timeline import Buckets, Page, Span, fill_entry
+from roomserver.queries.upgrade_state import upgrade_state
 from roomserver.queries.viewer import viewer_of
 from roomserver.state.room import RoomInMemory
 from roomserver.state.shard import OwnedShard
@@ -64,6 +66,8 @@ from service_kit.rpc.pb.room_directory_pb2 import (
     StandingRequest,
     SummariesRequest,
     SummaryAnswer,
+    UpgradeStateAnswer,
+    UpgradeStateRequest,
     VisibilityAnswer,
     VisibilityRequest,
 )
@@ -243,6 +247,14 @@ class RoomQueryService(RelationQueries):
         """Of all shards: one that was scheduled, sent or cancelled just now may be missing, or still be there."""
         async for event in delayed_events_of(self._store, self._shards, request.user_id):
             yield event
+
+    async def get_upgrade_state(self, request: UpgradeStateRequest) -> UpgradeStateAnswer:
+        """Raises Forbidden, UnsupportedRoomVersion."""
+        await self._committed_position(request.room_id)
+        shard = self._owned(self._shards.of_room(request.room_id))
+        if shard is None:
+            raise WrongOwner
+        return await upgrade_state(shard, request)
 
     async def _summary(self, room_id: str) -> RoomSummary:
         room = await self._room(room_id)

@@ -34,12 +34,13 @@ from service_kit.clock import Clock
 from service_kit.hosted_servers import HostedServers
 from service_kit.ledger.domain import Outdated
 from service_kit.ledger.progress import Progress
+from service_kit.rpc.pb.room_directory_pb2 import UpgradeFact
 from service_kit.shards import Shard
 from service_kit.store.interface import Store
 from service_kit.store.schema import Key, RowT, Table
 
 RECEIPTS_MAX: Final = 4096
-ALIASES_MAX: Final = 8192
+RECENT_MAX: Final = 8192
 """More than commands may wait (`service_kit.ledger.owner`): one that was prepared finds what others did since."""
 
 
@@ -81,8 +82,10 @@ class OwnedShard:
         self.parents = Parents(self.store, self.read_event, self._applied_position)
         self.receipt_positions: Recent[ReceiptKey, int] = Recent(RECEIPTS_MAX)
         """Ledger positions of the events that receipts point to."""
-        self.aliases: Recent[str, RoomAliasRow] = Recent(ALIASES_MAX)
+        self.aliases: Recent[str, RoomAliasRow] = Recent(RECENT_MAX)
         """Set lately; without a room ID: deleted."""
+        self.upgrades: Recent[str, UpgradeFact] = Recent(RECENT_MAX)
+        """The latest of rooms where one began or ended lately."""
         self.published = PublishedRooms()
         self.resolver_threads = surroundings.resolver_threads
         self.columns_lock = asyncio.Lock()

@@ -43,6 +43,8 @@ from service_kit.rpc.pb.room_directory_pb2 import (
     StandingRequest,
     SummariesRequest,
     SummaryAnswer,
+    UpgradeStateAnswer,
+    UpgradeStateRequest,
     VisibilityAnswer,
     VisibilityRequest,
 )
@@ -164,6 +166,7 @@ GET_SUMMARIES = Question(
     SummaryAnswer,
     lambda shards, request: shards.of_room(request.room_ids[0]),
 )
+GET_UPGRADE_STATE = _room("GetUpgradeState", "get_upgrade_state", False, UpgradeStateRequest, UpgradeStateAnswer)
 GET_STANDING = _room("GetStanding", "get_standing", False, StandingRequest, StandingAnswer)
 GET_ACCOUNT_DATA = Question(
     "get_account_data",
@@ -210,6 +213,7 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_SUMMARIES,
     GET_DELAYED_EVENT,
     GET_DELAYED_EVENTS,
+    GET_UPGRADE_STATE,
 )
 USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA,)
 

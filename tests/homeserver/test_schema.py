@@ -26,7 +26,7 @@ from service_kit.shards import ShardMap
 from service_kit.store.interface import SchemaMismatch
 from service_kit.store.memory import MemoryStore
 
-FINGERPRINT = "6238bd99f5a90c56"
+FINGERPRINT = "babcd6344d64848a"
 
 
 def settings(data_dir: Path, **others: Any) -> Settings:

@@ -166,6 +166,8 @@ ROWS: Mapping[str, Row] = {
     "getEventByTimestamp": Row(query={"ts": "0", "dir": "f"}),
     # room_send
     "sendMessage": Row({"msgtype": "m.text", "body": "hello"}),
+    # room_upgrades
+    "upgradeRoom": Row({"new_version": "11"}),
     # room_state
     "setRoomStateWithKey": Row({"name": "Cellar"}, path={"eventType": "m.room.name"}),
     # rooms

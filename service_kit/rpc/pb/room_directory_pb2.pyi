@@ -225,7 +225,7 @@ class BeginUpgrade(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., room_version: _Optional[str] = ..., additional_creators: _Optional[_Iterable[str]] = ..., new_room_id: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., last_event_id: _Optional[str] = ...) -> None: ...
 
 class UpgradeFact(_message.Message):
-    __slots__ = ("user_id", "room_version", "additional_creators", "new_room_id", "origin_server_ts_ms", "last_event_id", "began_at_ms", "completed")
+    __slots__ = ("user_id", "room_version", "additional_creators", "new_room_id", "origin_server_ts_ms", "last_event_id", "began_at_ms", "completed", "overtaken_room_id", "published_in")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     ROOM_VERSION_FIELD_NUMBER: _ClassVar[int]
     ADDITIONAL_CREATORS_FIELD_NUMBER: _ClassVar[int]
@@ -234,6 +234,8 @@ class UpgradeFact(_message.Message):
     LAST_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     BEGAN_AT_MS_FIELD_NUMBER: _ClassVar[int]
     COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    OVERTAKEN_ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_IN_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     room_version: str
     additional_creators: _containers.RepeatedScalarFieldContainer[str]
@@ -242,23 +244,49 @@ class UpgradeFact(_message.Message):
     last_event_id: str
     began_at_ms: int
     completed: bool
-    def __init__(self, user_id: _Optional[str] = ..., room_version: _Optional[str] = ..., additional_creators: _Optional[_Iterable[str]] = ..., new_room_id: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., last_event_id: _Optional[str] = ..., began_at_ms: _Optional[int] = ..., completed: _Optional[bool] = ...) -> None: ...
+    overtaken_room_id: str
+    published_in: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, user_id: _Optional[str] = ..., room_version: _Optional[str] = ..., additional_creators: _Optional[_Iterable[str]] = ..., new_room_id: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., last_event_id: _Optional[str] = ..., began_at_ms: _Optional[int] = ..., completed: _Optional[bool] = ..., overtaken_room_id: _Optional[str] = ..., published_in: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UpgradeStateRequest(_message.Message):
+    __slots__ = ("room_id", "user_id", "room_version", "additional_creators")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ROOM_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ADDITIONAL_CREATORS_FIELD_NUMBER: _ClassVar[int]
+    room_id: str
+    user_id: str
+    room_version: str
+    additional_creators: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., room_version: _Optional[str] = ..., additional_creators: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UpgradeStateAnswer(_message.Message):
+    __slots__ = ("create_content_json", "last_event_id", "events")
+    CREATE_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    LAST_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    create_content_json: bytes
+    last_event_id: str
+    events: _containers.RepeatedCompositeFieldContainer[CarriedEvent]
+    def __init__(self, create_content_json: _Optional[bytes] = ..., last_event_id: _Optional[str] = ..., events: _Optional[_Iterable[_Union[CarriedEvent, _Mapping]]] = ...) -> None: ...
 
 class CreateSuccessor(_message.Message):
-    __slots__ = ("creator", "room_version", "origin_server_ts_ms", "create_content_json", "events", "member_content_json")
+    __slots__ = ("creator", "room_version", "origin_server_ts_ms", "create_content_json", "events", "member_content_json", "published_in")
     CREATOR_FIELD_NUMBER: _ClassVar[int]
     ROOM_VERSION_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_SERVER_TS_MS_FIELD_NUMBER: _ClassVar[int]
     CREATE_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     MEMBER_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_IN_FIELD_NUMBER: _ClassVar[int]
     creator: str
     room_version: str
     origin_server_ts_ms: int
     create_content_json: bytes
     events: _containers.RepeatedCompositeFieldContainer[CarriedEvent]
     member_content_json: bytes
-    def __init__(self, creator: _Optional[str] = ..., room_version: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., create_content_json: _Optional[bytes] = ..., events: _Optional[_Iterable[_Union[CarriedEvent, _Mapping]]] = ..., member_content_json: _Optional[bytes] = ...) -> None: ...
+    published_in: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, creator: _Optional[str] = ..., room_version: _Optional[str] = ..., origin_server_ts_ms: _Optional[int] = ..., create_content_json: _Optional[bytes] = ..., events: _Optional[_Iterable[_Union[CarriedEvent, _Mapping]]] = ..., member_content_json: _Optional[bytes] = ..., published_in: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CarriedEvent(_message.Message):
     __slots__ = ("type", "state_key", "content_json")
