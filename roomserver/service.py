@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
 from roomserver.domain import RoomShardDomain
 from roomserver.queries.servicer import RoomQueryService
 from roomserver.state.cache import RoomBudget
@@ -18,8 +22,11 @@ from service_kit.ledger.progress import OwnersProgress, Progress
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.delayed_events_pb2 import ChangeDelayedEvent
 from service_kit.rpc.pb.room_commands_pb2 import RoomCommand, SetTyping
+from service_kit.rpc.pb.room_directory_pb2 import Settle
 from service_kit.shards import ROOM, Shard, ShardMap
 from service_kit.store.interface import Store
+
+SETTLE_TIMEOUT_S: Final = 10.0
 
 
 class RoomserverService:
@@ -54,6 +61,7 @@ class RoomserverService:
             stop_typing=self._stop_typing,
             send_if_due=self._send_if_due,
             shard_of_room=shards.of_room,
+            settle=self._settle,
             progress_of=self._progress_of,
             resolver_threads=self._resolver_threads,
             members_max=settings.members_max,
@@ -92,6 +100,13 @@ class RoomserverService:
 
     def _make_domain(self, shard: Shard) -> RoomShardDomain:
         return RoomShardDomain(shard, self._surroundings)
+
+    async def _settle(self, room_ids: Iterable[str]) -> None:
+        """One command to each of the shards."""
+        shards = {self._commands.shards.of_room(room_id): room_id for room_id in room_ids}
+        command = RoomCommand(settle=Settle())
+        asked = (self._commands.shard(shard, key, command, timeout_s=SETTLE_TIMEOUT_S) for shard, key in shards.items())
+        await asyncio.gather(*asked)
 
     async def _stop_typing(self, room_id: str, user_id: str) -> None:
         """Over the bus, like any command: the shard may have moved meanwhile."""

@@ -6,6 +6,7 @@ import msgspec
 import orjson
 
 from api_gateway.checks import EVENT_BODY_BYTES_MAX, check_event_id, check_room_id, event_id_answer
+from api_gateway.guests import remove_guests
 from matrix_protocol.errors import UserSuspended
 from service_kit.http.authentication import Caller
 from service_kit.http.endpoint import endpoint
@@ -50,6 +51,8 @@ async def redact_event(
         redacts=check_event_id(event_id),
     )
     reply = await rooms.room(check_room_id(room_id), RoomCommand(send_event=event), timeout_s=request.timeout_s)
+    if reply.guests_must_leave:
+        await remove_guests(rooms, asker, room_id, timeout_s=request.timeout_s)
     return event_id_answer(reply.event_id)
 
 

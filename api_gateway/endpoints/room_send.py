@@ -6,6 +6,7 @@ import orjson
 
 from api_gateway.checks import EVENT_BODY_BYTES_MAX, check_event_id, check_room_id, event_content, event_id_answer
 from api_gateway.delayed_events import DELAY_PARAMETER, delay_of, schedule
+from api_gateway.guests import remove_guests
 from matrix_protocol.errors import BadJson
 from service_kit.config import Settings
 from service_kit.http.authentication import Caller
@@ -15,6 +16,7 @@ from service_kit.http.rate_limits import MESSAGE
 from service_kit.http.request import Request
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.room_commands_pb2 import RoomCommand, SendEvent
+from service_kit.rpc.queries import Asker
 
 
 @endpoint(
@@ -34,6 +36,7 @@ async def send_message(
     request: Request,
     settings: Settings,
     rooms: CommandClient,
+    asker: Asker,
 ) -> bytes:
     event = SendEvent(
         sender=caller.user_id,
@@ -47,6 +50,8 @@ async def send_message(
     if delay := request.query_value(DELAY_PARAMETER):
         return await schedule(rooms, settings, room_id, event, delay_of(delay), timeout_s=request.timeout_s)
     reply = await rooms.room(room_id, RoomCommand(send_event=event), timeout_s=request.timeout_s)
+    if reply.guests_must_leave:
+        await remove_guests(rooms, asker, room_id, timeout_s=request.timeout_s)
     return event_id_answer(reply.event_id)
 
 

@@ -6,6 +6,7 @@ import orjson
 
 from api_gateway.checks import EVENT_BODY_BYTES_MAX, check_room_id, event_content, event_id_answer
 from api_gateway.delayed_events import DELAY_PARAMETER, delay_of, schedule
+from api_gateway.guests import remove_guests
 from matrix_protocol.errors import BadJson, InvalidParam
 from matrix_protocol.identifiers import is_valid_room_alias
 from service_kit.config import Settings
@@ -16,6 +17,7 @@ from service_kit.http.rate_limits import MESSAGE
 from service_kit.http.request import Request
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.room_commands_pb2 import RoomCommand, SendEvent
+from service_kit.rpc.queries import Asker
 
 
 @endpoint(
@@ -36,6 +38,7 @@ async def set_room_state_with_key(
     request: Request,
     settings: Settings,
     rooms: CommandClient,
+    asker: Asker,
     state_key: str = "",
 ) -> bytes:
     if event_type == "m.room.canonical_alias":
@@ -52,6 +55,8 @@ async def set_room_state_with_key(
     if delay := request.query_value(DELAY_PARAMETER):
         return await schedule(rooms, settings, room_id, event, delay_of(delay), timeout_s=request.timeout_s)
     reply = await rooms.room(room_id, RoomCommand(send_event=event), timeout_s=request.timeout_s)
+    if reply.guests_must_leave:
+        await remove_guests(rooms, asker, room_id, timeout_s=request.timeout_s)
     return event_id_answer(reply.event_id)
 
 

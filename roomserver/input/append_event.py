@@ -8,6 +8,7 @@ from roomserver.input.event_fact import ChangedEvent, RedactedEvent, add_redacte
 from roomserver.input.new_event import EventDraft
 from roomserver.input.relations import PreparedLoss, PreparedRelation, add_relations, lose_relations
 from roomserver.state.client_transactions import DeviceInRoom, scoped_txn_id
+from roomserver.state.compact import MEMBER
 from roomserver.state.room import RoomInMemory
 from roomserver.state.shard import OwnedShard
 from service_kit.ledger.domain import Batch
@@ -45,6 +46,8 @@ def append_event(
             lose_relations(shard, fact.room_event, loss, batch.next_position)
     if relation is not None:
         add_relations(shard, fact.room_event, relation, batch.next_position)
+    if draft.guest and draft.type == MEMBER and draft.state_key == draft.sender:
+        fact.room_event.guest = True
     advance(shard, room, event, fact)
     room.last_position = batch.add(fact)
     if event.state_key is not None:

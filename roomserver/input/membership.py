@@ -30,7 +30,7 @@ from roomserver.input.restricted_join import (
     AUTHORISED_VIA,
     allowed_room_ids,
     authorising_user,
-    joined_rooms_among,
+    certainly_joined_among,
     needs_authorisation,
 )
 from roomserver.state.compact import MEMBER
@@ -73,7 +73,7 @@ async def prepare_member(shard: OwnedShard, room: RoomInMemory, target: str, inv
     current = await shard.read_current(room, MEMBER, target)
     joined: frozenset[str] = frozenset()
     if needs_authorisation(room, target):
-        joined = await joined_rooms_among(shard, target, allowed_room_ids(room))
+        joined = await certainly_joined_among(shard, target, allowed_room_ids(room))
     invited_by = await shard.read_current(room, MEMBER, inviter) if inviter is not None else None
     return PreparedMembership(room, current, invited_by, joined)
 
@@ -217,7 +217,7 @@ def _joining(shard: OwnedShard, room: RoomInMemory, draft: EventDraft, prepared:
     """Somebody comes in: there must be room, and somebody to vouch for them where the join rule asks for that."""
     target = draft.state_key
     assert target is not None
-    if draft.guest and not _lets_guests_in(room):
+    if draft.guest and not lets_guests_in(room):
         raise GuestAccessForbidden("This room does not let guests in")
     if room.state.count("join") >= shard.members_max:
         raise ResourceLimitExceeded("This room is full")
@@ -227,7 +227,7 @@ def _joining(shard: OwnedShard, room: RoomInMemory, draft: EventDraft, prepared:
     return draft._replace(content={**draft.content, AUTHORISED_VIA: via})
 
 
-def _lets_guests_in(room: RoomInMemory) -> bool:
+def lets_guests_in(room: RoomInMemory) -> bool:
     """ "Servers MUST only allow guest users to join rooms if the `m.room.guest_access` state event is present on the
     room, and has the `guest_access` value `can_join`."
     """

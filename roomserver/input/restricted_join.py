@@ -46,9 +46,18 @@ def needs_authorisation(room: RoomInMemory, user_id: str) -> bool:
 
 
 async def joined_rooms_among(shard: OwnedShard, user_id: str, room_ids: list[str]) -> frozenset[str]:
-    """Which of these rooms the user is joined to; they belong to other shards, whose tables say it."""
+    """Which of these rooms the user is joined to, as the tables say; those of other shards may be a little behind."""
     rows = await shard.store.get_many(ROOMS_BY_USER, [(user_id, room_id) for room_id in room_ids])
     return frozenset(row.room_id for row in rows if row is not None and row.membership == "join")
+
+
+async def certainly_joined_among(shard: OwnedShard, user_id: str, room_ids: list[str]) -> frozenset[str]:
+    """As above; whoever seems to be in none of them may have joined one just now, so those shards are waited for."""
+    joined = await joined_rooms_among(shard, user_id, room_ids)
+    if joined or not room_ids or shard.store.atomic_tables:
+        return joined
+    await shard.settle(room_ids)
+    return await joined_rooms_among(shard, user_id, room_ids)
 
 
 def authorising_user(room: RoomInMemory, user_id: str, joined: frozenset[str], hosted_servers: HostedServers) -> str:

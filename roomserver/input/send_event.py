@@ -39,6 +39,7 @@ from roomserver.tables import CurrentStateRow
 from service_kit.ledger.domain import Batch, Outdated
 from service_kit.rpc.pb.room_commands_pb2 import RoomReply, SendEvent
 
+GUEST_ACCESS: Final = "m.room.guest_access"
 NOT_A_MEMBER: Final = "You aren't a member of this room"
 
 
@@ -71,12 +72,25 @@ def execute(shard: OwnedShard, room_id: str, body: SendEvent, prepared: Prepared
     room = prepared.room
     if room is None:
         raise Forbidden(NOT_A_MEMBER)
+    event_id = _event_id(shard, room, body, prepared, batch)
+    reply = RoomReply(event_id=event_id, room_id=room_id)
+    target = prepared.target
+    if (body.event_type == GUEST_ACCESS or (target is not None and target.row.type == GUEST_ACCESS)) and (
+        not membership.lets_guests_in(room)
+    ):
+        reply.guests_must_leave = True
+    return reply
+
+
+def _event_id(shard: OwnedShard, room: RoomInMemory, body: SendEvent, prepared: PreparedSend, batch: Batch) -> str:
+    """Of the new event, or of the one that was asked for before."""
+    room_id = room.room_id
     if body.client_txn_id:
         scoped = scoped_txn_id(room_id, body.event_type, prepared.redacts or "", body.client_txn_id)
         device = DeviceInRoom(room_id, body.sender, body.device_id)
         event_id = shard.client_transactions.event_id(device, scoped)
         if event_id is not None:
-            return RoomReply(event_id=event_id, room_id=room_id)
+            return event_id
         if not shard.client_transactions.is_new(device, scoped):
             raise Outdated("Too many devices send at once; try again")
     content = content_of(body.content_json)
@@ -95,12 +109,10 @@ def execute(shard: OwnedShard, room_id: str, body: SendEvent, prepared: Prepared
         body.guest,
     )
     if draft.state_key is None:
-        event_id = _send_message(shard, room, draft, prepared, batch)
-    elif prepared.member is not None:
-        event_id = membership.change(shard, room, draft, prepared.member, batch)
-    else:
-        event_id = _send_state(shard, room, draft, prepared, batch)
-    return RoomReply(event_id=event_id, room_id=room_id)
+        return _send_message(shard, room, draft, prepared, batch)
+    if prepared.member is not None:
+        return membership.change(shard, room, draft, prepared.member, batch)
+    return _send_state(shard, room, draft, prepared, batch)
 
 
 def content_of(content_json: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@
     forget.py           POST forget
     publication.py      PUT directory/list/room       also: the entry follows the room
     delayed_events.py   events that are to be sent later (MSC4140)
+    settle.py           nothing: until the tables are as the ledger is
     upgrade.py          POST upgrade                  successor.py: the new room
     aliases.py          PUT, DELETE directory/room    canonical_alias.py: what a room may say of its aliases
 
@@ -30,6 +31,7 @@ from roomserver.input import (
     publication,
     receipts,
     send_event,
+    settle,
     successor,
     typing,
     upgrade,
@@ -57,6 +59,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "begin_upgrade": Step(upgrade.prepare, upgrade.execute_begin),
     "create_successor": Step(successor.prepare, successor.execute),
     "complete_upgrade": Step(upgrade.prepare, upgrade.execute_complete),
+    "settle": Step(settle.prepare, settle.execute),
     "set_alias": Step(aliases.prepare_set, aliases.execute_set),
     "delete_alias": Step(aliases.prepare_delete, aliases.execute_delete),
     "schedule_delayed_event": Step(delayed_events.prepare_schedule, delayed_events.execute_schedule),

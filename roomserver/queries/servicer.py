@@ -14,6 +14,7 @@
 | relations, threads, aggregations, by timestamp: relation_queries.py |
 | get_delayed_event | delayed_events.py                             |
 | get_upgrade_state | upgrade_state.py                              |
+| get_guests        | guests.py                                     |
 
 Who may see what is decided in viewer.py. Everything is read from the tables,
 after they hold all that was committed when the question came.
@@ -34,6 +35,7 @@ from roomserver.queries.aliases import read_alias, read_aliases_of_room
 from roomserver.queries.delayed_events import delayed_events_of, read_delayed_event
 from roomserver.queries.event import read_event
 from roomserver.queries.event_filter import compile_filter
+from roomserver.queries.guests import read_guests
 from roomserver.queries.outside import ROOMS_MAX, look_at
 from roomserver.queries.published import page_of
 from roomserver.queries.receipts import receipt_chunks, receipts_of_user
@@ -60,6 +62,8 @@ from service_kit.rpc.pb.room_directory_pb2 import (
     AliasesOfRoomAnswer,
     AliasesOfRoomRequest,
     AliasRequest,
+    GuestsAnswer,
+    GuestsRequest,
     PublishedRoomsAnswer,
     PublishedRoomsRequest,
     StandingAnswer,
@@ -247,6 +251,13 @@ class RoomQueryService(RelationQueries):
         """Of all shards: one that was scheduled, sent or cancelled just now may be missing, or still be there."""
         async for event in delayed_events_of(self._store, self._shards, request.user_id):
             yield event
+
+    async def get_guests(self, request: GuestsRequest) -> GuestsAnswer:
+        await self._committed_position(request.room_id)
+        shard = self._owned(self._shards.of_room(request.room_id))
+        if shard is None:
+            raise WrongOwner
+        return await read_guests(shard, request)
 
     async def get_upgrade_state(self, request: UpgradeStateRequest) -> UpgradeStateAnswer:
         """Raises Forbidden, UnsupportedRoomVersion."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -51,6 +51,10 @@ class ReceiptKey(NamedTuple):
     user_id: str
 
 
+Settle = Callable[[Iterable[str]], Awaitable[None]]
+"""Waits until the tables hold what the shards of these rooms have committed. Raises MatrixErrors."""
+
+
 class Surroundings(NamedTuple):
     """What the shards of one process share."""
 
@@ -61,6 +65,7 @@ class Surroundings(NamedTuple):
     stop_typing: StopTyping
     send_if_due: SendIfDue
     shard_of_room: Callable[[str], Shard]
+    settle: Settle
     progress_of: Callable[[Shard], Progress]
     resolver_threads: ResolverThreads
     members_max: int = 100_000
@@ -76,6 +81,7 @@ class OwnedShard:
         self.clock = surroundings.clock
         self.hosted_servers = surroundings.hosted_servers
         self.members_max = surroundings.members_max
+        self.settle = surroundings.settle
         self.rooms = ShardRooms(surroundings.budget, self._applied_position)
         self.client_transactions = ClientTransactions(self.store, self._applied_position)
         self.recent_contents = RecentContents()
@@ -133,6 +139,10 @@ class OwnedShard:
             del self._loading[room_id]
             loading.set_result(None)
         return room
+
+    async def wait_settled(self) -> None:
+        """Until the tables hold everything that is committed now."""
+        await self._progress.wait_applied(self._progress.committed_position)
 
     async def wait_applied(self, position: int) -> None:
         """Until the tables hold everything through this position. Raises what the owner raises if it is no more."""

@@ -37,6 +37,8 @@ from service_kit.rpc.pb.room_directory_pb2 import (
     AliasesOfRoomAnswer,
     AliasesOfRoomRequest,
     AliasRequest,
+    GuestsAnswer,
+    GuestsRequest,
     PublishedRoomsAnswer,
     PublishedRoomsRequest,
     StandingAnswer,
@@ -167,6 +169,7 @@ GET_SUMMARIES = Question(
     lambda shards, request: shards.of_room(request.room_ids[0]),
 )
 GET_UPGRADE_STATE = _room("GetUpgradeState", "get_upgrade_state", False, UpgradeStateRequest, UpgradeStateAnswer)
+GET_GUESTS = _room("GetGuests", "get_guests", False, GuestsRequest, GuestsAnswer)
 GET_STANDING = _room("GetStanding", "get_standing", False, StandingRequest, StandingAnswer)
 GET_ACCOUNT_DATA = Question(
     "get_account_data",
@@ -214,6 +217,7 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_DELAYED_EVENT,
     GET_DELAYED_EVENTS,
     GET_UPGRADE_STATE,
+    GET_GUESTS,
 )
 USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA,)
 

@@ -310,6 +310,18 @@ class Settle(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
-class RemoveGuests(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+class GuestsRequest(_message.Message):
+    __slots__ = ("room_id", "after_user_id")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    room_id: str
+    after_user_id: str
+    def __init__(self, room_id: _Optional[str] = ..., after_user_id: _Optional[str] = ...) -> None: ...
+
+class GuestsAnswer(_message.Message):
+    __slots__ = ("user_ids", "next_user_id")
+    USER_IDS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_ids: _containers.RepeatedScalarFieldContainer[str]
+    next_user_id: str
+    def __init__(self, user_ids: _Optional[_Iterable[str]] = ..., next_user_id: _Optional[str] = ...) -> None: ...

@@ -121,6 +121,11 @@ class RoomQueriesStub:
                 request_serializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEventsRequest.SerializeToString,
                 response_deserializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEvent.FromString,
                 _registered_method=True)
+        self.GetGuests = channel.unary_unary(
+                '/homeserver.v1.RoomQueries/GetGuests',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.GuestsRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.GuestsAnswer.FromString,
+                _registered_method=True)
         self.GetUpgradeState = channel.unary_unary(
                 '/homeserver.v1.RoomQueries/GetUpgradeState',
                 request_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.UpgradeStateRequest.SerializeToString,
@@ -250,6 +255,13 @@ class RoomQueriesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetGuests(self, request, context):
+        """Who of a room's members may be a guest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetUpgradeState(self, request, context):
         """What a room's successor begins with. PERMISSION_DENIED.
         """
@@ -344,6 +356,11 @@ def add_RoomQueriesServicer_to_server(servicer, server):
                     servicer.GetDelayedEvents,
                     request_deserializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEventsRequest.FromString,
                     response_serializer=service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEvent.SerializeToString,
+            ),
+            'GetGuests': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGuests,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.GuestsRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.GuestsAnswer.SerializeToString,
             ),
             'GetUpgradeState': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUpgradeState,
@@ -810,6 +827,33 @@ class RoomQueries:
             '/homeserver.v1.RoomQueries/GetDelayedEvents',
             service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEventsRequest.SerializeToString,
             service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2.DelayedEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGuests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetGuests',
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.GuestsRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__directory__pb2.GuestsAnswer.FromString,
             options,
             channel_credentials,
             insecure,
