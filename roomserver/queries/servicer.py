@@ -7,14 +7,9 @@
 | get_event         | event.py                                      |
 | get_receipts      | receipts.py                                   |
 | get_rooms_of_user | rooms_of_user.py                              |
-| get_alias, …      | aliases.py                                    |
-| get_published_rooms | published.py                                |
-| get_standing      | here                                          |
-| get_summaries     | outside.py                                    |
+| aliases, directory, summaries, upgrades, guests: directory_queries.py |
 | relations, threads, aggregations, by timestamp: relation_queries.py |
 | get_delayed_event | delayed_events.py                             |
-| get_upgrade_state | upgrade_state.py                              |
-| get_guests        | guests.py                                     |
 
 Who may see what is decided in viewer.py. Everything is read from the tables,
 after they hold all that was committed when the question came.
@@ -27,28 +22,22 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol, cast
 
 from matrix_protocol.errors import InvalidParam, NotFound
-from matrix_protocol.power_levels import can_send_state
 from roomserver.domain import RoomShardDomain
 from roomserver.queries import state
 from roomserver.queries.aggregations import Bundles, Onlooker
-from roomserver.queries.aliases import read_alias, read_aliases_of_room
 from roomserver.queries.delayed_events import delayed_events_of, read_delayed_event
+from roomserver.queries.directory_queries import DirectoryQueries
 from roomserver.queries.event import read_event
 from roomserver.queries.event_filter import compile_filter
-from roomserver.queries.guests import read_guests
-from roomserver.queries.outside import ROOMS_MAX, look_at
-from roomserver.queries.published import page_of
 from roomserver.queries.receipts import receipt_chunks, receipts_of_user
 from roomserver.queries.relation_queries import CHUNK_BYTES_MAX, RelationQueries, event_chunks
 from roomserver.queries.rooms_of_user import rooms_of_user_chunks
 from roomserver.queries.state import MEMBER, Wanted, state_pages
 from roomserver.queries.summary import summary_of
 from roomserver.queries.timeline import Buckets, Page, Span, fill_entry
-from roomserver.queries.upgrade_state import upgrade_state
 from roomserver.queries.viewer import viewer_of
-from roomserver.state.room import RoomInMemory
 from roomserver.state.shard import OwnedShard
-from roomserver.tables import PUBLISHED_ROOMS_BY_SHARD, ROOMS
+from roomserver.tables import ROOMS
 from service_kit.ledger.domain import ShardDomain
 from service_kit.ledger.progress import Progress
 from service_kit.rpc.pb.delayed_events_pb2 import (
@@ -56,24 +45,6 @@ from service_kit.rpc.pb.delayed_events_pb2 import (
     DelayedEventRequest,
     DelayedEventsRequest,
     FinalisedDelayedEvent,
-)
-from service_kit.rpc.pb.room_directory_pb2 import (
-    AliasAnswer,
-    AliasesOfRoomAnswer,
-    AliasesOfRoomRequest,
-    AliasRequest,
-    GuestsAnswer,
-    GuestsRequest,
-    PublishedRoomsAnswer,
-    PublishedRoomsRequest,
-    StandingAnswer,
-    StandingRequest,
-    SummariesRequest,
-    SummaryAnswer,
-    UpgradeStateAnswer,
-    UpgradeStateRequest,
-    VisibilityAnswer,
-    VisibilityRequest,
 )
 from service_kit.rpc.pb.room_queries_pb2 import (
     EventRequest,
@@ -104,7 +75,7 @@ class Owner(Progress, Protocol):
     def domain(self) -> ShardDomain: ...
 
 
-class RoomQueryService(RelationQueries):
+class RoomQueryService(RelationQueries, DirectoryQueries):
     """`owner_of` gives the owner object of a shard that this worker serves, or None."""
 
     def __init__(self, store: Store, shards: ShardMap, owner_of: Callable[[Shard], Owner | None]) -> None:
@@ -190,57 +161,6 @@ class RoomQueryService(RelationQueries):
         async for chunk in rooms_of_user_chunks(self._store, request.user_id):
             yield chunk
 
-    async def get_alias(self, request: AliasRequest) -> AliasAnswer:
-        """Raises NotFound."""
-        await self._committed_position(request.alias)
-        return await read_alias(self._store, request.alias)
-
-    async def get_aliases_of_room(self, request: AliasesOfRoomRequest) -> AliasesOfRoomAnswer:
-        """Raises Forbidden."""
-        await self._committed_position(request.room_id)
-        return await read_aliases_of_room(self._store, request)
-
-    async def get_standing(self, request: StandingRequest) -> StandingAnswer:
-        """Raises NotFound."""
-        await self._committed_position(request.room_id)
-        room = await self._room(request.room_id)
-        if room is None:
-            raise NotFound("There is no such room on this server")
-        return StandingAnswer(
-            membership=room.state.membership(request.user_id),
-            may_send_state=can_send_state(room.power_levels(), request.user_id, request.event_type),
-        )
-
-    async def get_visibility(self, request: VisibilityRequest) -> VisibilityAnswer:
-        """Raises NotFound."""
-        await self._committed_position(request.room_id)
-        if await self._store.get(ROOMS, (request.room_id,)) is None:
-            raise NotFound("There is no such room on this server")
-        key = (str(self._shards.of_room(request.room_id)), request.server_name, request.room_id)
-        return VisibilityAnswer(published=await self._store.get(PUBLISHED_ROOMS_BY_SHARD, key) is not None)
-
-    async def get_published_rooms(self, request: PublishedRoomsRequest) -> PublishedRoomsAnswer:
-        """Of the shards among those asked for that this worker owns, the first one at least. Raises InvalidParam."""
-        owned = [(number, self._owned(Shard(ROOM, number))) for number in request.shard_numbers]
-        if not owned or owned[0][1] is None:
-            raise WrongOwner
-        return await page_of([(number, shard.published) for number, shard in owned if shard is not None], request)
-
-    async def get_summaries(self, request: SummariesRequest) -> AsyncIterator[SummaryAnswer]:
-        """Of the rooms among those asked for that this worker owns, the first one at least. Raises InvalidParam."""
-        if not 1 <= len(request.room_ids) <= ROOMS_MAX:
-            raise InvalidParam(f"Ask for at most {ROOMS_MAX} rooms")
-        for room_id in request.room_ids:
-            if self._owned(self._shards.of_room(room_id)) is None:
-                if room_id == request.room_ids[0]:
-                    raise WrongOwner
-                continue
-            await self._committed_position(room_id)
-            shard = self._owned(self._shards.of_room(room_id))
-            if shard is None:
-                raise WrongOwner
-            yield await look_at(shard, room_id, request)
-
     async def get_delayed_event(self, request: DelayedEventRequest) -> FinalisedDelayedEvent:
         """Raises NotFound."""
         shard = Shard(ROOM, request.shard_number)
@@ -252,37 +172,17 @@ class RoomQueryService(RelationQueries):
         async for event in delayed_events_of(self._store, self._shards, request.user_id):
             yield event
 
-    async def get_guests(self, request: GuestsRequest) -> GuestsAnswer:
-        await self._committed_position(request.room_id)
-        shard = self._owned(self._shards.of_room(request.room_id))
-        if shard is None:
-            raise WrongOwner
-        return await read_guests(shard, request)
-
-    async def get_upgrade_state(self, request: UpgradeStateRequest) -> UpgradeStateAnswer:
-        """Raises Forbidden, UnsupportedRoomVersion."""
-        await self._committed_position(request.room_id)
-        shard = self._owned(self._shards.of_room(request.room_id))
-        if shard is None:
-            raise WrongOwner
-        return await upgrade_state(shard, request)
-
     async def _summary(self, room_id: str) -> RoomSummary:
-        room = await self._room(room_id)
+        room = await self._owned(self._shards.of_room(room_id)).load(room_id)
         if room is None:
             raise WrongOwner
         return summary_of(room)
 
-    async def _room(self, room_id: str) -> RoomInMemory | None:
-        """As its owner knows it, perhaps ahead of what is committed. Raises WrongOwner."""
-        shard = self._owned(self._shards.of_room(room_id))
-        if shard is None:
-            raise WrongOwner
-        return await shard.load(room_id)
-
-    def _owned(self, shard: Shard) -> OwnedShard | None:
+    def _owned(self, shard: Shard) -> OwnedShard:
         owner = self._owner_of(shard)
-        return None if owner is None else cast(RoomShardDomain, owner.domain).owned
+        if owner is None:
+            raise WrongOwner
+        return cast(RoomShardDomain, owner.domain).owned
 
     async def _committed_position(self, key: str) -> int:
         """What is committed now in the shard of this room or alias; on return the tables hold it. Raises WrongOwner."""

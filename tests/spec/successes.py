@@ -141,6 +141,8 @@ ROWS: Mapping[str, Row] = {
     "generateLoginToken": Row(prepare=_alices_password),
     # message_pagination
     "getRoomEvents": Row(query={"dir": "b"}),
+    # mutual_rooms
+    "getMutualRooms": Row(query={"user_id": BOB}),
     # password_management
     "changePassword": Row({"new_password": "another one"}, prepare=_alices_password),
     # profile
