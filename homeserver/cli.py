@@ -47,6 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_up(commands)
     _add_users(commands)
     _add_status(commands)
+    _add_reports(commands)
     _add_shards(commands)
     _add_config(commands)
     _add_routes(commands)
@@ -122,6 +123,14 @@ def _add_status(commands: Any) -> None:
     _add_place_options(status)
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(command=_status)
+
+
+def _add_reports(commands: Any) -> None:
+    reports = commands.add_parser("reports", help="what users reported: events, rooms, other users")
+    _add_place_options(reports)
+    reports.add_argument("--days", type=int, default=7, metavar="N", help="today and the days before (default: 7)")
+    reports.add_argument("--json", action="store_true", help="one JSON object a line")
+    reports.set_defaults(command=_reports)
 
 
 def _add_shards(commands: Any) -> None:
@@ -254,6 +263,13 @@ def _user(options: argparse.Namespace) -> int:
     from homeserver.users import run_user_action
 
     return run_user_action(settings, options)
+
+
+def _reports(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    from homeserver.reports import run_reports
+
+    return run_reports(settings, options)
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -7,10 +7,11 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from homeserver.data_directory import DataDirectory
 from homeserver.kit import connect_bus, open_store
@@ -95,8 +96,13 @@ def run_user_action(settings: Settings, options: argparse.Namespace) -> int:
             action: Callable[[argparse.Namespace], Awaitable[None]] = getattr(accounts, options.action)
             await action(options)
 
+    return exit_status_of(run())
+
+
+def exit_status_of(doing: Coroutine[Any, Any, None]) -> int:
+    """Run what an operator asked for; what went wrong is told as it is."""
     try:
-        asyncio.run(run())
+        asyncio.run(doing)
     except MatrixError as error:
         print(f"plexus: {error.errcode}: {error.message}", file=sys.stderr)
         return 1
@@ -108,12 +114,20 @@ def run_user_action(settings: Settings, options: argparse.Namespace) -> int:
 
 @asynccontextmanager
 async def connected_accounts(settings: Settings) -> AsyncIterator[Accounts]:
-    """Over the bus of the server that runs on this data directory, or of the configuration."""
+    async with connected_commands(settings) as (commands, server_name):
+        yield Accounts(commands, server_name)
+
+
+@asynccontextmanager
+async def connected_commands(settings: Settings) -> AsyncIterator[tuple[CommandClient, str]]:
+    """To the owners of shards, over the bus of the server that runs on this data directory, or of the configuration;
+    with the server's name.
+    """
     server = DataDirectory(settings.data_dir).running_server()
     servers = settings.nats.servers or (server.bus_servers if server else [])
     if not servers:
         raise CannotDoThat(f"no server runs on {settings.data_dir}: start it (plexus up), or name another --data-dir")
-    bus = await connect_bus(settings, servers, "plexus user")
+    bus = await connect_bus(settings, servers, "plexus command")
     try:
         store = await open_store(settings)
         try:
@@ -122,7 +136,7 @@ async def connected_accounts(settings: Settings) -> AsyncIterator[Accounts]:
         finally:
             await store.close()
         server_name = server.server_name if server else settings.server_name
-        yield Accounts(CommandClient(bus, shards, SystemClock()), server_name)
+        yield CommandClient(bus, shards, SystemClock()), server_name
     finally:
         await bus.close()
 

@@ -217,6 +217,7 @@ class RateLimitSettings(Section):
     create_room: RateLimit = _limit(0.2, 10, "New rooms, by user.")
     sync: RateLimit = _limit(10, 50, "Calls of /sync, by user.")
     directory: RateLimit = _limit(2, 30, "Pages of room directories and of spaces, summaries of rooms, by user.")
+    report: RateLimit = _limit(0.1, 20, "Reports of events, rooms and users, by user.")
     other: RateLimit = _limit(50, 200, "Everything else, by user, or by client address where nobody is logged in.")
     room: RateLimit = _limit(100, 500, "Events sent into one room, by everybody together.")
     address: RateLimit = _limit(500, 2000, "All requests from one client address, whoever is logged in there.")

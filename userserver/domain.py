@@ -17,6 +17,7 @@ from service_kit.store.interface import Store, Write
 from userserver.account_data import AccountData
 from userserver.accounts import Accounts
 from userserver.auth_sessions import AuthSessions
+from userserver.content_reports import ContentReports
 from userserver.devices import Devices
 from userserver.filters import Filters
 from userserver.login_tokens import LoginTokens
@@ -60,6 +61,7 @@ class UserShardDomain:
         login_tokens = LoginTokens(store, unapplied, self._users)
         auth_sessions = AuthSessions(store, unapplied)
         registration_tokens = RegistrationTokens(store, unapplied)
+        content_reports = ContentReports(store, shard)
         self._rules: dict[str, Rule] = {
             "register_user": Rule(accounts.prepare_register, accounts.register),
             "check_username": Rule(accounts.prepare_check_username, accounts.check_username),
@@ -89,6 +91,8 @@ class UserShardDomain:
             "pass_stage": Rule(auth_sessions.prepare, auth_sessions.pass_stage),
             "get_stages": Rule(auth_sessions.prepare, auth_sessions.get),
             "use_registration_token": Rule(registration_tokens.prepare, registration_tokens.use),
+            "report_content": Rule(content_reports.prepare, content_reports.report),
+            "list_content_reports": Rule(content_reports.prepare_list, content_reports.list_reports),
         }
 
     async def recover(self, position: int) -> None:

@@ -18,6 +18,7 @@ from service_kit.shards import Shard
 from service_kit.store.interface import Delete, Put, Write
 from service_kit.store.schema import Table
 from userserver.credential_tables import CREDENTIAL_TABLES, CREDENTIAL_WRITES
+from userserver.report_tables import REPORT_TABLES, content_report_writes
 
 WRITER = "userserver"
 
@@ -113,6 +114,7 @@ TABLES: tuple[Table[Any], ...] = (
     FILTERS,
     USERS_BY_SHARD,
     *CREDENTIAL_TABLES,
+    *REPORT_TABLES,
 )
 
 
@@ -224,4 +226,5 @@ _WRITES: dict[str, Callable[[Shard, int, str, Any], list[Write]]] = {
     "account_data": _account_data,
     "filter": _filter,
     **CREDENTIAL_WRITES,
+    "content_report": content_report_writes,
 }

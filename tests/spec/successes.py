@@ -166,6 +166,10 @@ ROWS: Mapping[str, Row] = {
     "registrationTokenValidity": Row(query={"token": "sesame"}, caller="nobody", settings=WITH_TOKENS),
     # room_event_by_timestamp
     "getEventByTimestamp": Row(query={"ts": "0", "dir": "f"}),
+    # report_content
+    "reportEvent": Row({"reason": "spam"}),
+    "reportRoom": Row({"reason": "spam"}),
+    "reportUser": Row({"reason": "spam"}, path={"userId": BOB}),
     # room_send
     "sendMessage": Row({"msgtype": "m.text", "body": "hello"}),
     # room_upgrades

@@ -1,3 +1,4 @@
+from service_kit.rpc.pb import facts_pb2 as _facts_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -321,8 +322,32 @@ class GetFilter(_message.Message):
     filter_id: str
     def __init__(self, user_id: _Optional[str] = ..., filter_id: _Optional[str] = ...) -> None: ...
 
+class ReportContent(_message.Message):
+    __slots__ = ("reporter", "room_id", "event_id", "user_id", "reason")
+    REPORTER_FIELD_NUMBER: _ClassVar[int]
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reporter: str
+    room_id: str
+    event_id: str
+    user_id: str
+    reason: str
+    def __init__(self, reporter: _Optional[str] = ..., room_id: _Optional[str] = ..., event_id: _Optional[str] = ..., user_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ListContentReports(_message.Message):
+    __slots__ = ("day", "after_report_id", "limit")
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    AFTER_REPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    day: int
+    after_report_id: str
+    limit: int
+    def __init__(self, day: _Optional[int] = ..., after_report_id: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
 class UserCommand(_message.Message):
-    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag", "set_moderation", "get_account", "new_login_token", "login_with_token", "pass_stage", "get_stages", "use_registration_token")
+    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag", "set_moderation", "get_account", "new_login_token", "login_with_token", "pass_stage", "get_stages", "use_registration_token", "report_content", "list_content_reports")
     REGISTER_USER_FIELD_NUMBER: _ClassVar[int]
     LOGIN_WITH_PASSWORD_FIELD_NUMBER: _ClassVar[int]
     CHECK_PASSWORD_FIELD_NUMBER: _ClassVar[int]
@@ -351,6 +376,8 @@ class UserCommand(_message.Message):
     PASS_STAGE_FIELD_NUMBER: _ClassVar[int]
     GET_STAGES_FIELD_NUMBER: _ClassVar[int]
     USE_REGISTRATION_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REPORT_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    LIST_CONTENT_REPORTS_FIELD_NUMBER: _ClassVar[int]
     register_user: RegisterUser
     login_with_password: LoginWithPassword
     check_password: CheckPassword
@@ -379,7 +406,9 @@ class UserCommand(_message.Message):
     pass_stage: PassStage
     get_stages: GetStages
     use_registration_token: UseRegistrationToken
-    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ..., set_moderation: _Optional[_Union[SetModeration, _Mapping]] = ..., get_account: _Optional[_Union[GetAccount, _Mapping]] = ..., new_login_token: _Optional[_Union[NewLoginToken, _Mapping]] = ..., login_with_token: _Optional[_Union[LoginWithToken, _Mapping]] = ..., pass_stage: _Optional[_Union[PassStage, _Mapping]] = ..., get_stages: _Optional[_Union[GetStages, _Mapping]] = ..., use_registration_token: _Optional[_Union[UseRegistrationToken, _Mapping]] = ...) -> None: ...
+    report_content: ReportContent
+    list_content_reports: ListContentReports
+    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ..., set_moderation: _Optional[_Union[SetModeration, _Mapping]] = ..., get_account: _Optional[_Union[GetAccount, _Mapping]] = ..., new_login_token: _Optional[_Union[NewLoginToken, _Mapping]] = ..., login_with_token: _Optional[_Union[LoginWithToken, _Mapping]] = ..., pass_stage: _Optional[_Union[PassStage, _Mapping]] = ..., get_stages: _Optional[_Union[GetStages, _Mapping]] = ..., use_registration_token: _Optional[_Union[UseRegistrationToken, _Mapping]] = ..., report_content: _Optional[_Union[ReportContent, _Mapping]] = ..., list_content_reports: _Optional[_Union[ListContentReports, _Mapping]] = ...) -> None: ...
 
 class TokenOwner(_message.Message):
     __slots__ = ("user_id", "device_id", "expires_at_ms", "soft_logged_out", "admin", "guest", "locked", "suspended")
@@ -454,7 +483,7 @@ class UserSummary(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ...) -> None: ...
 
 class UserReply(_message.Message):
-    __slots__ = ("session", "token_owner", "devices", "json", "filter_id", "users", "matched", "more", "account", "stages")
+    __slots__ = ("session", "token_owner", "devices", "json", "filter_id", "users", "matched", "more", "account", "stages", "content_reports")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TOKEN_OWNER_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -465,6 +494,7 @@ class UserReply(_message.Message):
     MORE_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_REPORTS_FIELD_NUMBER: _ClassVar[int]
     session: Session
     token_owner: TokenOwner
     devices: _containers.RepeatedCompositeFieldContainer[Device]
@@ -475,4 +505,5 @@ class UserReply(_message.Message):
     more: bool
     account: Account
     stages: _containers.RepeatedCompositeFieldContainer[AuthStage]
-    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., token_owner: _Optional[_Union[TokenOwner, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., json: _Optional[bytes] = ..., filter_id: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserSummary, _Mapping]]] = ..., matched: _Optional[bool] = ..., more: _Optional[bool] = ..., account: _Optional[_Union[Account, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[AuthStage, _Mapping]]] = ...) -> None: ...
+    content_reports: _containers.RepeatedCompositeFieldContainer[_facts_pb2.ContentReportFact]
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., token_owner: _Optional[_Union[TokenOwner, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., json: _Optional[bytes] = ..., filter_id: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserSummary, _Mapping]]] = ..., matched: _Optional[bool] = ..., more: _Optional[bool] = ..., account: _Optional[_Union[Account, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[AuthStage, _Mapping]]] = ..., content_reports: _Optional[_Iterable[_Union[_facts_pb2.ContentReportFact, _Mapping]]] = ...) -> None: ...
