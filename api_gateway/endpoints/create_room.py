@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Final, Literal
 
 import msgspec
 import orjson
 
-from api_gateway.new_rooms import CreateEventWish, NewRooms
+from api_gateway.new_rooms import CreateEventWish, NewRoom, NewRooms
 from api_gateway.profiles import member_content, profile_of, profile_of_invited
 from api_gateway.room_aliases import CANONICAL_ALIAS, check_alias, delete_alias, set_alias, standing_of
-from matrix_protocol.errors import InvalidParam, MatrixError, ThreepidDenied, TooLarge
+from matrix_protocol.errors import InvalidParam, MatrixError, RoomInUse, ThreepidDenied, TooLarge
 from matrix_protocol.identifiers import parse_user_id, server_name_of
 from matrix_protocol.room_creation import INVITES_MAX, preset_in_force
 from service_kit.hosted_servers import HostedServers
@@ -23,6 +24,8 @@ from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.room_commands_pb2 import CreateRoom, RoomCommand
 from service_kit.rpc.pb.room_directory_pb2 import SetAlias
 from service_kit.rpc.queries import Asker
+
+IDS_TRIED_MAX: Final = 10
 
 
 class InitialState(msgspec.Struct):
@@ -58,31 +61,49 @@ async def create_room(
 ) -> bytes:
     _check(body)
     alias = _alias(body.room_alias_name, caller)
-    new_room = new_rooms.choose(_create_event_wish(body), caller.user_id)
-    profile = await profile_of(commands, caller.user_id, timeout_s=request.timeout_s)
     command = CreateRoom(
         creator=caller.user_id,
-        room_version=new_room.room_version,
-        origin_server_ts_ms=new_room.origin_server_ts_ms,
         request_json=_without_nulls(request.body),
-        member_content_json=member_content(profile),
+        member_content_json=member_content(await profile_of(commands, caller.user_id, timeout_s=request.timeout_s)),
         invitee_content_json=await _invitee_contents(body, request, commands, hosted_servers),
         alias=alias,
     )
-    if alias:
-        wish = SetAlias(room_id=new_room.room_id, user_id=caller.user_id)
-        await set_alias(commands, asker, alias, wish, timeout_s=request.timeout_s)
-    try:
-        await commands.room(new_room.room_id, RoomCommand(create_room=command), timeout_s=request.timeout_s)
-    except MatrixError as error:
-        # An answer that is lost (503) says nothing of the room: then the claim runs out by itself if there is none.
-        if alias and error.http_status < 500:
-            await delete_alias(commands, alias, new_room.room_id, timeout_s=request.timeout_s)
-        raise
+    wish = _create_event_wish(body)
+    room_id = await _create(command, lambda: new_rooms.choose(wish, caller.user_id), commands, asker, request)
     if alias:
         # Whoever looks the alias up from now on finds the room in the tables.
-        await standing_of(asker, new_room.room_id, caller.user_id, CANONICAL_ALIAS)
-    return orjson.dumps({"room_id": new_room.room_id})
+        await standing_of(asker, room_id, caller.user_id, CANONICAL_ALIAS)
+    return orjson.dumps({"room_id": room_id})
+
+
+async def _create(
+    command: CreateRoom, choose: Callable[[], NewRoom], commands: CommandClient, asker: Asker, request: Request
+) -> str:
+    """The new room's ID.
+
+    Since version 12 it is the hash of the create event. When two gateways make the same wish of the same user come true
+    in the same millisecond, that is one ID: the second one takes the next.
+    """
+    claimed = ""
+    for ids_left in reversed(range(IDS_TRIED_MAX)):
+        new_room = choose()
+        command.room_version = new_room.room_version
+        command.origin_server_ts_ms = new_room.origin_server_ts_ms
+        if command.alias:
+            wish = SetAlias(room_id=new_room.room_id, user_id=command.creator, from_room_id=claimed)
+            await set_alias(commands, asker, command.alias, wish, timeout_s=request.timeout_s)
+            claimed = new_room.room_id
+        try:
+            await commands.room(new_room.room_id, RoomCommand(create_room=command), timeout_s=request.timeout_s)
+            return new_room.room_id
+        except MatrixError as error:
+            if isinstance(error, RoomInUse) and ids_left:
+                continue
+            # An answer that is lost (503) says nothing of the room: then the claim runs out by itself if there is none.
+            if claimed and error.http_status < 500:
+                await delete_alias(commands, command.alias, claimed, timeout_s=request.timeout_s)
+            raise
+    raise AssertionError("the last ID is refused above")
 
 
 def _alias(room_alias_name: str | None, caller: Caller) -> str:

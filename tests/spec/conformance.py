@@ -53,6 +53,9 @@ ALIASES = {
 }
 """Where the state key is "an empty string, the trailing slash on this endpoint is optional." """
 
+OF_THE_PROXY = ("M_UNKNOWN", 502)
+"""What the proxy before the components says when one died with a request in its hands."""
+
 successes: set[str] = set()
 """Operation IDs of which an answer without an error was checked in this process."""
 
@@ -131,4 +134,4 @@ def _check_request(operation: Operation, exchange: Exchange) -> None:
 def _known_errors() -> set[tuple[str, int]]:
     """Errcodes with the status that our table of errors gives them."""
     classes = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, MatrixError)]
-    return {(each.errcode, each.http_status) for each in classes}
+    return {(each.errcode, each.http_status) for each in classes} | {OF_THE_PROXY}

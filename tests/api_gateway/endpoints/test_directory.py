@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api_gateway.new_rooms import NewRooms
 from matrix_protocol.errors import Unavailable
 from service_kit.config import HostedServerSettings
 from tests.in_process import Client, InProcessServer, lenient_settings, running_server
@@ -97,6 +98,18 @@ async def test_a_room_that_may_have_been_made_keeps_its_alias(alice: Client, mon
         assert (await alice.post("/createRoom", {"room_alias_name": "pub"})).status == 503
     assert (await alice.get(f"/directory/room/{ALIAS}")).errcode == "M_NOT_FOUND"
     assert (await alice.post("/createRoom", {"room_alias_name": "pub"})).errcode == "M_ROOM_IN_USE"
+
+
+async def test_rooms_made_by_gateways_in_the_same_millisecond_are_several(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times_ms = iter([1000, 1000, 1001, 1000, 1001, 1002])
+    monkeypatch.setattr(NewRooms, "_next_ms", lambda self: next(times_ms))
+    room_ids = [await alice.create_room(room_alias_name=f"pub{number}") for number in range(3)]
+    assert len(set(room_ids)) == 3
+    for number, room_id in enumerate(room_ids):
+        found = (await alice.get(f"/directory/room/{HASH}pub{number}:example.org", expect=200)).json
+        assert found["room_id"] == room_id
 
 
 async def test_who_may_delete_an_alias(alice: Client, bob: Client, room_id: str) -> None:
