@@ -29,3 +29,15 @@ FILTERS_PER_USER_MAX: Final = 200
 
 DEVICES_PER_USER_MAX: Final = 2000
 """All of them are held in memory while the user is, and told in one reply. Who has so many forgot to log out."""
+
+TO_DEVICE_CONTENT_BYTES_MAX: Final = 64 * KIB
+"""Of one message: what an event may have."""
+TO_DEVICE_TYPE_BYTES_MAX: Final = 255
+TO_DEVICE_MESSAGES_MAX: Final = 1000
+"""Of one request; “*” counts as one."""
+TO_DEVICE_EXPANDED_BYTES_MAX: Final = 16 * MIB
+"""What one request may write into the inboxes of one shard of users, where “*” stands for many devices."""
+TO_DEVICE_INBOX_MESSAGES_MAX: Final = 20_000
+"""That wait for one device."""
+TO_DEVICE_INBOX_BYTES_MAX: Final = 64 * MIB
+TO_DEVICE_AGE_S_MAX: Final = 30 * 86_400

@@ -29,6 +29,7 @@ from userserver.registration_tokens import RegistrationTokens
 from userserver.sessions import Sessions
 from userserver.tables import writes_for
 from userserver.tags import Tags
+from userserver.to_device import ToDevice
 from userserver.unapplied import Unapplied
 from userserver.users import RecentUsers, Users, revoked_by
 
@@ -56,6 +57,7 @@ class UserShardDomain:
         profiles = Profiles(self._users)
         tags = Tags(account_data)
         push_rules = PushRules(account_data)
+        to_device = ToDevice(shard, store, unapplied, self._users)
         filters = Filters(store, unapplied)
         moderation = Moderation(self._users)
         login_tokens = LoginTokens(store, unapplied, self._users)
@@ -93,6 +95,8 @@ class UserShardDomain:
             "use_registration_token": Rule(registration_tokens.prepare, registration_tokens.use),
             "report_content": Rule(content_reports.prepare, content_reports.report),
             "list_content_reports": Rule(content_reports.prepare_list, content_reports.list_reports),
+            "send_to_device": Rule(to_device.prepare_send, to_device.send),
+            "delivered_to_device": Rule(to_device.prepare_delivered, to_device.delivered),
         }
 
     async def recover(self, position: int) -> None:

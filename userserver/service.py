@@ -49,7 +49,7 @@ class UserserverService:
             make_domain=self._make_domain,
             grpc_address=grpc_address,
         )
-        self.queries = UserQueryService(store)
+        self.queries = UserQueryService(store, shards, self.holder.owner_of)
         """for the worker's gRPC server, or for `service_kit.rpc.local`"""
 
     async def start(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from service_kit.limits import TO_DEVICE_AGE_S_MAX
 from service_kit.rpc.pb.facts_pb2 import (
     AccountDataFact,
     AccountFact,
@@ -12,6 +13,8 @@ from service_kit.rpc.pb.facts_pb2 import (
     Fact,
     FilterFact,
     ProfileFact,
+    ToDeviceDeliveredFact,
+    ToDeviceFact,
     TokenFact,
 )
 from service_kit.shards import Shard
@@ -21,6 +24,9 @@ from userserver.credential_tables import CREDENTIAL_TABLES, CREDENTIAL_WRITES
 from userserver.report_tables import REPORT_TABLES, content_report_writes
 
 WRITER = "userserver"
+
+TO_DEVICE_TRANSACTION_TTL_S = 86_400
+"""Clients repeat a request for minutes, after a restart perhaps for hours."""
 
 
 class AccountRow(NamedTuple):
@@ -84,6 +90,38 @@ class FilterRow(NamedTuple):
     filter_json: bytes
 
 
+class ToDeviceRow(NamedTuple):
+    """A message that waits for a device; the last two columns tell how full the inbox is without counting."""
+
+    user_id: str
+    device_id: str
+    position: int
+    """in the ledger of the user's shard"""
+    sender: str
+    type: str
+    content_json: bytes
+    messages_through: int
+    """of all messages that were ever put into this inbox, with this one"""
+    bytes_through: int
+    """of their contents"""
+
+
+class ToDeviceInboxRow(NamedTuple):
+    """Where an inbox begins: what stood in it through here is not for the device (any more)."""
+
+    user_id: str
+    device_id: str
+    delivered_through: int
+
+
+class ToDeviceTransactionRow(NamedTuple):
+    """A request to send that was carried out in this shard."""
+
+    shard: int
+    transaction_sha256: bytes
+    position: int
+
+
 class UserByShardRow(NamedTuple):
     """About 60 bytes a user: ten million users in 64 shards make partitions of 9 MB."""
 
@@ -102,6 +140,25 @@ TOKENS_BY_USER = Table("tokens_by_user", TokenByUserRow, partition_key=1, cluste
 PROFILES = Table("profiles", ProfileRow, partition_key=1, clustering_key=0, writer=WRITER)
 ACCOUNT_DATA = Table("account_data_by_user", AccountDataRow, partition_key=1, clustering_key=2, writer=WRITER)
 FILTERS = Table("filters_by_user", FilterRow, partition_key=1, clustering_key=1, writer=WRITER)
+TO_DEVICE = Table(
+    "to_device_by_device", ToDeviceRow, partition_key=2, clustering_key=1, writer=WRITER, ttl_s=TO_DEVICE_AGE_S_MAX
+)
+TO_DEVICE_INBOXES = Table(
+    "to_device_inboxes",
+    ToDeviceInboxRow,
+    partition_key=1,
+    clustering_key=1,
+    writer=WRITER,
+    ttl_s=TO_DEVICE_AGE_S_MAX + 86_400,  # longer than anything that it says is delivered
+)
+TO_DEVICE_TRANSACTIONS = Table(
+    "to_device_transactions",
+    ToDeviceTransactionRow,
+    partition_key=2,
+    clustering_key=0,
+    writer=WRITER,
+    ttl_s=TO_DEVICE_TRANSACTION_TTL_S,
+)
 USERS_BY_SHARD = Table("users_by_shard", UserByShardRow, partition_key=1, clustering_key=1, writer=WRITER)
 
 TABLES: tuple[Table[Any], ...] = (
@@ -112,6 +169,9 @@ TABLES: tuple[Table[Any], ...] = (
     PROFILES,
     ACCOUNT_DATA,
     FILTERS,
+    TO_DEVICE,
+    TO_DEVICE_INBOXES,
+    TO_DEVICE_TRANSACTIONS,
     USERS_BY_SHARD,
     *CREDENTIAL_TABLES,
     *REPORT_TABLES,
@@ -186,7 +246,9 @@ def _account(shard: Shard, position: int, user_id: str, fact: AccountFact) -> li
 def _device(shard: Shard, position: int, user_id: str, fact: DeviceFact) -> list[Write]:
     if fact.deleted:
         tokens = [write for sha256 in fact.revoked_sha256 for write in _token_removal(user_id, sha256)]
-        return [Delete(DEVICES, (user_id, fact.device_id)), *tokens]
+        # A later device of the same name starts with an empty inbox.
+        inbox = Put(TO_DEVICE_INBOXES, ToDeviceInboxRow(user_id, fact.device_id, position))
+        return [Delete(DEVICES, (user_id, fact.device_id)), inbox, *tokens]
     return [Put(DEVICES, device_row(user_id, fact))]
 
 
@@ -218,6 +280,32 @@ def _filter(shard: Shard, position: int, user_id: str, fact: FilterFact) -> list
     return [Put(FILTERS, FilterRow(user_id, fact.filter_id, fact.filter_json))]
 
 
+def _to_device(shard: Shard, position: int, user_id: str, fact: ToDeviceFact) -> list[Write]:
+    writes: list[Write] = []
+    if fact.transaction_sha256:
+        done = ToDeviceTransactionRow(shard.number, fact.transaction_sha256, position)
+        writes.append(Put(TO_DEVICE_TRANSACTIONS, done))
+    for content in fact.contents:
+        for target in content.targets:
+            row = ToDeviceRow(
+                user_id,
+                target.device_id,
+                position,
+                fact.sender,
+                fact.type,
+                content.content_json,
+                target.messages_through,
+                target.bytes_through,
+            )
+            writes.append(Put(TO_DEVICE, row))
+    return writes
+
+
+def _to_device_delivered(shard: Shard, position: int, user_id: str, fact: ToDeviceDeliveredFact) -> list[Write]:
+    inbox = Put(TO_DEVICE_INBOXES, ToDeviceInboxRow(user_id, fact.device_id, fact.through_position))
+    return [inbox, *(Delete(TO_DEVICE, (user_id, fact.device_id, delivered)) for delivered in fact.positions)]
+
+
 _WRITES: dict[str, Callable[[Shard, int, str, Any], list[Write]]] = {
     "account": _account,
     "device": _device,
@@ -227,4 +315,6 @@ _WRITES: dict[str, Callable[[Shard, int, str, Any], list[Write]]] = {
     "filter": _filter,
     **CREDENTIAL_WRITES,
     "content_report": content_report_writes,
+    "to_device": _to_device,
+    "to_device_delivered": _to_device_delivered,
 }

@@ -49,10 +49,32 @@ class AccountDataSize(NamedTuple):
     """of their contents"""
 
 
+class Inbox:
+    """How much waits for a device: see `to_device`."""
+
+    __slots__ = (
+        "bytes_before",
+        "bytes_through",
+        "delivered_through",
+        "is_known",
+        "messages_before",
+        "messages_through",
+    )
+
+    def __init__(self) -> None:
+        self.is_known = False
+        """Whether it was read; what is below may be old otherwise."""
+        self.delivered_through = 0
+        self.messages_before = self.bytes_before = 0
+        """of all that was ever put into it: what is there no more"""
+        self.messages_through = self.bytes_through = 0
+        """of all that was ever put into it"""
+
+
 class User:
     """One user's account, devices and tokens; the profile once somebody asked for it."""
 
-    __slots__ = ("__weakref__", "account", "account_data_size", "devices", "profile", "tokens", "user_id")
+    __slots__ = ("__weakref__", "account", "account_data_size", "devices", "inboxes", "profile", "tokens", "user_id")
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
@@ -61,6 +83,8 @@ class User:
         self.tokens: dict[bytes, TokenByUserRow] = {}
         self.profile: dict[str, object] | None = None
         """None = not read yet"""
+        self.inboxes: dict[str, Inbox] = {}
+        """by device ID; those that messages were sent to"""
         self.account_data_size: AccountDataSize | None = None
         """None = not added up yet; see `account_data`"""
 
@@ -80,7 +104,9 @@ class User:
             self.devices.pop(fact.device.device_id, None)
             for sha256 in fact.device.revoked_sha256:
                 self.tokens.pop(sha256, None)
-            if not fact.device.deleted:
+            if fact.device.deleted:
+                self.inboxes.pop(fact.device.device_id, None)
+            else:
                 self.devices[fact.device.device_id] = device_row(self.user_id, fact.device)
         elif kind == "token":
             self.tokens.pop(fact.token.token_sha256, None)

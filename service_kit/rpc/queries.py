@@ -67,7 +67,7 @@ from service_kit.rpc.pb.room_queries_pb2 import (
     TimelineRequest,
     TimestampRequest,
 )
-from service_kit.rpc.pb.user_queries_pb2 import AccountDataChunk, AccountDataRequest
+from service_kit.rpc.pb.user_queries_pb2 import AccountDataChunk, AccountDataRequest, ToDeviceChunk, ToDeviceRequest
 from service_kit.shards import ROOM, Shard, ShardMap
 
 TIMEOUT_S = 30.0
@@ -127,6 +127,14 @@ def _room(
     return Question(method, name, is_streamed, request_type, answer, lambda shards, r: shards.of_room(r.room_id))
 
 
+def _user(
+    rpc: str, method: str, is_streamed: bool, request_type: type[RequestT], answer: type[AnswerT]
+) -> Question[RequestT, AnswerT]:
+    """Of the owner of the shard of `request.user_id`."""
+    name = f"/homeserver.v1.UserQueries/{rpc}"
+    return Question(method, name, is_streamed, request_type, answer, lambda shards, r: shards.of_user(r.user_id))
+
+
 def _room_shard_of_user(shards: ShardMap, request: RoomsOfUserRequest | DelayedEventsRequest) -> Shard:
     return Shard(ROOM, shards.of_user(request.user_id).number % shards.room_shards)
 
@@ -171,14 +179,8 @@ GET_SUMMARIES = Question(
 GET_UPGRADE_STATE = _room("GetUpgradeState", "get_upgrade_state", False, UpgradeStateRequest, UpgradeStateAnswer)
 GET_GUESTS = _room("GetGuests", "get_guests", False, GuestsRequest, GuestsAnswer)
 GET_STANDING = _room("GetStanding", "get_standing", False, StandingRequest, StandingAnswer)
-GET_ACCOUNT_DATA = Question(
-    "get_account_data",
-    "/homeserver.v1.UserQueries/GetAccountData",
-    True,
-    AccountDataRequest,
-    AccountDataChunk,
-    lambda shards, request: shards.of_user(request.user_id),
-)
+GET_ACCOUNT_DATA = _user("GetAccountData", "get_account_data", True, AccountDataRequest, AccountDataChunk)
+GET_TO_DEVICE = _user("GetToDevice", "get_to_device", True, ToDeviceRequest, ToDeviceChunk)
 
 GET_DELAYED_EVENT = Question(
     "get_delayed_event",
@@ -219,7 +221,7 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_UPGRADE_STATE,
     GET_GUESTS,
 )
-USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA,)
+USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA, GET_TO_DEVICE)
 
 
 class Asker(Protocol):

@@ -26,7 +26,7 @@ from service_kit.shards import ShardMap
 from service_kit.store.interface import SchemaMismatch
 from service_kit.store.memory import MemoryStore
 
-FINGERPRINT = "f6f14d0045f84b51"
+FINGERPRINT = "ecab1703f25416db"
 
 
 def settings(data_dir: Path, **others: Any) -> Settings:

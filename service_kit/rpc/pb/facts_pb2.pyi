@@ -385,8 +385,48 @@ class ContentReportFact(_message.Message):
     reason: str
     def __init__(self, report_id: _Optional[str] = ..., received_at_ms: _Optional[int] = ..., reporter: _Optional[str] = ..., room_id: _Optional[str] = ..., event_id: _Optional[str] = ..., user_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class ToDeviceFact(_message.Message):
+    __slots__ = ("sender", "type", "contents", "transaction_sha256")
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_SHA256_FIELD_NUMBER: _ClassVar[int]
+    sender: str
+    type: str
+    contents: _containers.RepeatedCompositeFieldContainer[ToDeviceContent]
+    transaction_sha256: bytes
+    def __init__(self, sender: _Optional[str] = ..., type: _Optional[str] = ..., contents: _Optional[_Iterable[_Union[ToDeviceContent, _Mapping]]] = ..., transaction_sha256: _Optional[bytes] = ...) -> None: ...
+
+class ToDeviceContent(_message.Message):
+    __slots__ = ("content_json", "targets")
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    content_json: bytes
+    targets: _containers.RepeatedCompositeFieldContainer[ToDeviceTarget]
+    def __init__(self, content_json: _Optional[bytes] = ..., targets: _Optional[_Iterable[_Union[ToDeviceTarget, _Mapping]]] = ...) -> None: ...
+
+class ToDeviceTarget(_message.Message):
+    __slots__ = ("device_id", "messages_through", "bytes_through")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_THROUGH_FIELD_NUMBER: _ClassVar[int]
+    BYTES_THROUGH_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    messages_through: int
+    bytes_through: int
+    def __init__(self, device_id: _Optional[str] = ..., messages_through: _Optional[int] = ..., bytes_through: _Optional[int] = ...) -> None: ...
+
+class ToDeviceDeliveredFact(_message.Message):
+    __slots__ = ("device_id", "through_position", "positions")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    THROUGH_POSITION_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    through_position: int
+    positions: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, device_id: _Optional[str] = ..., through_position: _Optional[int] = ..., positions: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class Fact(_message.Message):
-    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token", "delayed_event_scheduled", "delayed_event_restarted", "delayed_event_finalised", "content_report")
+    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "to_device", "to_device_delivered", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token", "delayed_event_scheduled", "delayed_event_restarted", "delayed_event_finalised", "content_report")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
@@ -403,6 +443,8 @@ class Fact(_message.Message):
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_DATA_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
+    TO_DEVICE_FIELD_NUMBER: _ClassVar[int]
+    TO_DEVICE_DELIVERED_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_ROOM_FIELD_NUMBER: _ClassVar[int]
     UPGRADE_FIELD_NUMBER: _ClassVar[int]
@@ -429,6 +471,8 @@ class Fact(_message.Message):
     profile: ProfileFact
     account_data: AccountDataFact
     filter: FilterFact
+    to_device: ToDeviceFact
+    to_device_delivered: ToDeviceDeliveredFact
     alias: _room_directory_pb2.AliasFact
     published_room: _room_directory_pb2.PublishedRoomFact
     upgrade: _room_directory_pb2.UpgradeFact
@@ -439,7 +483,7 @@ class Fact(_message.Message):
     delayed_event_restarted: _delayed_events_pb2.DelayedEventRestartedFact
     delayed_event_finalised: _delayed_events_pb2.FinalisedDelayedEvent
     content_report: ContentReportFact
-    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ..., delayed_event_scheduled: _Optional[_Union[_delayed_events_pb2.DelayedEventScheduledFact, _Mapping]] = ..., delayed_event_restarted: _Optional[_Union[_delayed_events_pb2.DelayedEventRestartedFact, _Mapping]] = ..., delayed_event_finalised: _Optional[_Union[_delayed_events_pb2.FinalisedDelayedEvent, _Mapping]] = ..., content_report: _Optional[_Union[ContentReportFact, _Mapping]] = ...) -> None: ...
+    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., to_device: _Optional[_Union[ToDeviceFact, _Mapping]] = ..., to_device_delivered: _Optional[_Union[ToDeviceDeliveredFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ..., delayed_event_scheduled: _Optional[_Union[_delayed_events_pb2.DelayedEventScheduledFact, _Mapping]] = ..., delayed_event_restarted: _Optional[_Union[_delayed_events_pb2.DelayedEventRestartedFact, _Mapping]] = ..., delayed_event_finalised: _Optional[_Union[_delayed_events_pb2.FinalisedDelayedEvent, _Mapping]] = ..., content_report: _Optional[_Union[ContentReportFact, _Mapping]] = ...) -> None: ...
 
 class FactDelivery(_message.Message):
     __slots__ = ("shard", "epoch", "after_position", "head_position", "facts")

@@ -306,6 +306,40 @@ class SetTag(_message.Message):
     content_json: bytes
     def __init__(self, user_id: _Optional[str] = ..., room_id: _Optional[str] = ..., tag: _Optional[str] = ..., content_json: _Optional[bytes] = ...) -> None: ...
 
+class SendToDevice(_message.Message):
+    __slots__ = ("sender", "device_id", "client_txn_id", "event_type", "messages")
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_TXN_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    sender: str
+    device_id: str
+    client_txn_id: str
+    event_type: str
+    messages: _containers.RepeatedCompositeFieldContainer[ToDeviceMessage]
+    def __init__(self, sender: _Optional[str] = ..., device_id: _Optional[str] = ..., client_txn_id: _Optional[str] = ..., event_type: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[ToDeviceMessage, _Mapping]]] = ...) -> None: ...
+
+class ToDeviceMessage(_message.Message):
+    __slots__ = ("user_id", "device_id", "content_json")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    device_id: str
+    content_json: bytes
+    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., content_json: _Optional[bytes] = ...) -> None: ...
+
+class DeliveredToDevice(_message.Message):
+    __slots__ = ("user_id", "device_id", "through_position")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    THROUGH_POSITION_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    device_id: str
+    through_position: int
+    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., through_position: _Optional[int] = ...) -> None: ...
+
 class SaveFilter(_message.Message):
     __slots__ = ("user_id", "filter_json")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -347,7 +381,7 @@ class ListContentReports(_message.Message):
     def __init__(self, day: _Optional[int] = ..., after_report_id: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class UserCommand(_message.Message):
-    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag", "set_moderation", "get_account", "new_login_token", "login_with_token", "pass_stage", "get_stages", "use_registration_token", "report_content", "list_content_reports")
+    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag", "set_moderation", "get_account", "new_login_token", "login_with_token", "pass_stage", "get_stages", "use_registration_token", "report_content", "list_content_reports", "send_to_device", "delivered_to_device")
     REGISTER_USER_FIELD_NUMBER: _ClassVar[int]
     LOGIN_WITH_PASSWORD_FIELD_NUMBER: _ClassVar[int]
     CHECK_PASSWORD_FIELD_NUMBER: _ClassVar[int]
@@ -378,6 +412,8 @@ class UserCommand(_message.Message):
     USE_REGISTRATION_TOKEN_FIELD_NUMBER: _ClassVar[int]
     REPORT_CONTENT_FIELD_NUMBER: _ClassVar[int]
     LIST_CONTENT_REPORTS_FIELD_NUMBER: _ClassVar[int]
+    SEND_TO_DEVICE_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_TO_DEVICE_FIELD_NUMBER: _ClassVar[int]
     register_user: RegisterUser
     login_with_password: LoginWithPassword
     check_password: CheckPassword
@@ -408,7 +444,9 @@ class UserCommand(_message.Message):
     use_registration_token: UseRegistrationToken
     report_content: ReportContent
     list_content_reports: ListContentReports
-    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ..., set_moderation: _Optional[_Union[SetModeration, _Mapping]] = ..., get_account: _Optional[_Union[GetAccount, _Mapping]] = ..., new_login_token: _Optional[_Union[NewLoginToken, _Mapping]] = ..., login_with_token: _Optional[_Union[LoginWithToken, _Mapping]] = ..., pass_stage: _Optional[_Union[PassStage, _Mapping]] = ..., get_stages: _Optional[_Union[GetStages, _Mapping]] = ..., use_registration_token: _Optional[_Union[UseRegistrationToken, _Mapping]] = ..., report_content: _Optional[_Union[ReportContent, _Mapping]] = ..., list_content_reports: _Optional[_Union[ListContentReports, _Mapping]] = ...) -> None: ...
+    send_to_device: SendToDevice
+    delivered_to_device: DeliveredToDevice
+    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ..., set_moderation: _Optional[_Union[SetModeration, _Mapping]] = ..., get_account: _Optional[_Union[GetAccount, _Mapping]] = ..., new_login_token: _Optional[_Union[NewLoginToken, _Mapping]] = ..., login_with_token: _Optional[_Union[LoginWithToken, _Mapping]] = ..., pass_stage: _Optional[_Union[PassStage, _Mapping]] = ..., get_stages: _Optional[_Union[GetStages, _Mapping]] = ..., use_registration_token: _Optional[_Union[UseRegistrationToken, _Mapping]] = ..., report_content: _Optional[_Union[ReportContent, _Mapping]] = ..., list_content_reports: _Optional[_Union[ListContentReports, _Mapping]] = ..., send_to_device: _Optional[_Union[SendToDevice, _Mapping]] = ..., delivered_to_device: _Optional[_Union[DeliveredToDevice, _Mapping]] = ...) -> None: ...
 
 class TokenOwner(_message.Message):
     __slots__ = ("user_id", "device_id", "expires_at_ms", "soft_logged_out", "admin", "guest", "locked", "suspended")

@@ -31,3 +31,33 @@ class AccountDataChunk(_message.Message):
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[AccountDataEntry]
     def __init__(self, entries: _Optional[_Iterable[_Union[AccountDataEntry, _Mapping]]] = ...) -> None: ...
+
+class ToDeviceRequest(_message.Message):
+    __slots__ = ("user_id", "device_id", "after_position", "limit")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    device_id: str
+    after_position: int
+    limit: int
+    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., after_position: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ToDeviceEntry(_message.Message):
+    __slots__ = ("position", "sender", "type", "content_json")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    sender: str
+    type: str
+    content_json: bytes
+    def __init__(self, position: _Optional[int] = ..., sender: _Optional[str] = ..., type: _Optional[str] = ..., content_json: _Optional[bytes] = ...) -> None: ...
+
+class ToDeviceChunk(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[ToDeviceEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[ToDeviceEntry, _Mapping]]] = ...) -> None: ...

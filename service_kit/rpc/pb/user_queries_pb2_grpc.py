@@ -39,6 +39,11 @@ class UserQueriesStub:
                 request_serializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.AccountDataRequest.SerializeToString,
                 response_deserializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.AccountDataChunk.FromString,
                 _registered_method=True)
+        self.GetToDevice = channel.unary_stream(
+                '/homeserver.v1.UserQueries/GetToDevice',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceChunk.FromString,
+                _registered_method=True)
 
 
 class UserQueriesServicer:
@@ -51,6 +56,13 @@ class UserQueriesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetToDevice(self, request, context):
+        """What waits for a device, in order of arrival, in chunks of at most 256 KiB and one message more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserQueriesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -58,6 +70,11 @@ def add_UserQueriesServicer_to_server(servicer, server):
                     servicer.GetAccountData,
                     request_deserializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.AccountDataRequest.FromString,
                     response_serializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.AccountDataChunk.SerializeToString,
+            ),
+            'GetToDevice': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetToDevice,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceChunk.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -87,6 +104,33 @@ class UserQueries:
             '/homeserver.v1.UserQueries/GetAccountData',
             service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.AccountDataRequest.SerializeToString,
             service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.AccountDataChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetToDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/homeserver.v1.UserQueries/GetToDevice',
+            service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceChunk.FromString,
             options,
             channel_credentials,
             insecure,
