@@ -8,6 +8,8 @@
 | typing       | who is typing                 |                           | the room's users                 |
 | forgotten    |                               | membership                |                                  |
 | account data |                               | account data              | its user                         |
+| to device    |                               | inboxes of its devices    | those devices of its user        |
+| device gone  |                               | its inbox                 |                                  |
 """
 
 from __future__ import annotations
@@ -33,6 +35,10 @@ class FactConsumer:
         if shard.kind != ROOM:
             if kind == "account_data":
                 self._account_data(position, fact)
+            elif kind == "to_device":
+                self._to_device(position, fact)
+            elif kind == "device" and fact.device.deleted and (user := self._users.get(fact.user_id)) is not None:
+                user.inboxes.pop(fact.device.device_id, None)
         elif kind == "room_event":
             self._room_event(shard.number, position, fact)
         elif kind in ("receipt", "typing"):
@@ -85,3 +91,11 @@ class FactConsumer:
         if fact.account_data.room_id:
             self._waiters.room_changed(fact.account_data.room_id, (user,))
         self._waiters.account_changed(user)
+
+    def _to_device(self, position: int, fact: Fact) -> None:
+        user = self._users.get(fact.user_id)
+        if user is None:
+            return
+        for device_id, inbox in user.inboxes.items():
+            if inbox.apply(position, fact.to_device):
+                self._waiters.device_changed(user, device_id)

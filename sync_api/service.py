@@ -30,6 +30,7 @@ from sync_api.positions import Positions
 from sync_api.rooms import RoomViews
 from sync_api.sync_waiters import SyncWaiters
 from sync_api.syncing import Syncs
+from sync_api.to_device import OwnersInboxes
 from sync_api.users import UserViews
 
 MIB = 1024 * 1024
@@ -69,6 +70,7 @@ class SyncApi:
             self.waiters,
             asker,
             self._positions,
+            OwnersInboxes(asker, commands),
             clock,
             timeline_limit_max=limits.timeline_limit_max,
         )

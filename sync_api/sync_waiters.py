@@ -38,9 +38,9 @@ class SyncWaiters:
 
     # --- requests ---
 
-    def add(self, user: UserView, timeout_ms: int, token_sha256: bytes = b"") -> Waiter:
+    def add(self, user: UserView, timeout_ms: int, token_sha256: bytes = b"", device_id: str = "") -> Waiter:
         """News is collected from now on. `remove` it whatever happens."""
-        waiter = Waiter(user.waiters, token_sha256)
+        waiter = Waiter(user.waiters, token_sha256, device_id)
         waiter.is_over = self.draining or timeout_ms <= 0
         if timeout_ms > 0:
             self._bound(user)
@@ -90,6 +90,12 @@ class SyncWaiters:
     def account_changed(self, user: UserView) -> None:
         user.account_changed()
         self._mark(user.waiters)
+
+    def device_changed(self, user: UserView, device_id: str) -> None:
+        for waiter in user.waiters:
+            if waiter.device_id == device_id:
+                waiter.has_news = True
+                self._mark((waiter,))
 
     def everything_changed(self) -> None:
         """Nobody knows what."""

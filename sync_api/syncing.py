@@ -51,9 +51,11 @@ from sync_api.response.body import Body
 from sync_api.response.invite import invited_room, knocked_room
 from sync_api.response.join import joined_room
 from sync_api.response.leave import left_room
+from sync_api.response.to_device import to_device_events
 from sync_api.rooms import RoomViews
 from sync_api.scope import SyncScope
 from sync_api.sync_waiters import SyncWaiters
+from sync_api.to_device import InboxSource
 from sync_api.unread.counters import UnreadCounters
 from sync_api.user_view import UserView
 from sync_api.users import UserViews
@@ -87,6 +89,7 @@ class Syncs:
         waiters: SyncWaiters,
         asker: Asker,
         positions: Positions,
+        inboxes: InboxSource,
         clock: Clock,
         *,
         timeline_limit_max: int,
@@ -97,6 +100,7 @@ class Syncs:
         self._asker = asker
         self._queries = AskedRoomQueries(asker)
         self._positions = positions
+        self._inboxes = inboxes
         self._clock = clock
         self._timeline_limit_max = timeline_limit_max
         self._lazy_members = LazyMembers()
@@ -127,7 +131,7 @@ class Syncs:
     async def _poll(
         self, user: UserView, call: SyncCall, since: SyncToken, sent: SentMembers, turn: Turn
     ) -> tuple[SyncScope, Body]:
-        waiter = self._waiters.add(user, call.timeout_ms, call.token_sha256)
+        waiter = self._waiters.add(user, call.timeout_ms, call.token_sha256, call.device_id)
         try:
             while True:
                 waiter.has_news = False
@@ -175,7 +179,7 @@ class Syncs:
     async def _build(self, scope: SyncScope) -> Body:
         plan = await self._plan(scope)
         body = Body()
-        body.account_data = plan.global_account_data
+        body.events["account_data"] = plan.global_account_data
         joins = plan.joins
         for first in range(0, len(joins), ROOMS_READ_TOGETHER_MAX):
             batch = joins[first : first + ROOMS_READ_TOGETHER_MAX]
@@ -191,6 +195,7 @@ class Syncs:
             body.knock[membership.room_id] = knocked_room(membership)
         for membership in plan.leaves:
             body.leave[membership.room_id] = await left_room(scope, membership)
+        body.events["to_device"] = await to_device_events(scope, self._inboxes)
         return body
 
     async def _plan(self, scope: SyncScope) -> Plan:

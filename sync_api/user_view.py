@@ -11,6 +11,7 @@ import orjson
 from service_kit.rpc.pb.facts_pb2 import AccountDataFact, RoomEventFact
 from service_kit.rpc.pb.room_queries_pb2 import RoomOfUser
 from sync_api.room_view import RoomView
+from sync_api.to_device import Inbox
 from sync_api.waiter import Waiter
 
 IGNORED_USERS_TYPE = "m.ignored_user_list"
@@ -50,6 +51,7 @@ class UserView:
         "changed_room_ids",
         "checkpoint",
         "ignored_user_ids",
+        "inboxes",
         "joined",
         "last_account_position",
         "last_used_s",
@@ -69,6 +71,8 @@ class UserView:
         """by (room ID or "", type)"""
         self.last_account_position = 0
         self.ignored_user_ids: frozenset[str] = frozenset()
+        self.inboxes: dict[str, Inbox] = {}
+        """of the devices that sync here, by device ID"""
         self.ahead: dict[int, int] = {}
         """by room shard: memberships were read through this position, which its facts have not reached yet"""
         self.changed_room_ids: set[str] = set()

@@ -120,6 +120,7 @@ class UserViews:
         for view in self._views.values():
             view.stale = True
             view.checkpoint = None
+            view.inboxes.clear()
 
     async def refresh(self, view: UserView) -> None:
         """Read the view again if facts were lost."""
@@ -206,6 +207,7 @@ class UserViews:
     async def close(self) -> None:
         tasks = [*self._loading.values(), *self._leaving.values()]
         tasks += [self._sweeper] if self._sweeper is not None else []
+        tasks += [task for view in self._views.values() for inbox in view.inboxes.values() for task in inbox.tasks()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

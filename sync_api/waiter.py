@@ -8,10 +8,20 @@ import asyncio
 class Waiter:
     """One request of /sync, from its first look at the views to its answer."""
 
-    __slots__ = ("_event", "expires_tick", "has_news", "is_over", "is_revoked", "of_same_user", "token_sha256")
+    __slots__ = (
+        "_event",
+        "device_id",
+        "expires_tick",
+        "has_news",
+        "is_over",
+        "is_revoked",
+        "of_same_user",
+        "token_sha256",
+    )
 
-    def __init__(self, of_same_user: set[Waiter], token_sha256: bytes) -> None:
+    def __init__(self, of_same_user: set[Waiter], token_sha256: bytes, device_id: str) -> None:
         self.of_same_user = of_same_user
+        self.device_id = device_id
         self.token_sha256 = token_sha256
         """of the access token that it came with"""
         self.is_revoked = False

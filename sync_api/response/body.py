@@ -1,7 +1,8 @@
 """The whole answer.
 
-`presence`, `to_device`, `device_lists` and the key counts have no publisher
-yet; the specification lets all of them be absent.
+Sections beside the rooms are JSON by the specification's name; those without
+anything in them are left out. `device_lists` and the counts of one-time and
+fallback keys have no publisher yet: the specification lets them be absent.
 """
 
 from __future__ import annotations
@@ -19,22 +20,24 @@ Rooms = Mapping[str, bytes]
 class Body:
     """The parts of one answer, before they are put together."""
 
-    __slots__ = ("account_data", "invite", "join", "knock", "leave")
+    __slots__ = ("events", "invite", "join", "knock", "leave")
 
     def __init__(self) -> None:
-        self.account_data: list[bytes] = []
+        self.events: dict[str, list[bytes]] = {}
+        """by section: `account_data`, `to_device`, …"""
         self.join: dict[str, bytes] = {}
         self.invite: dict[str, bytes] = {}
         self.knock: dict[str, bytes] = {}
         self.leave: dict[str, bytes] = {}
 
     def is_empty(self) -> bool:
-        return not (self.account_data or self.join or self.invite or self.knock or self.leave)
+        return not (self.join or self.invite or self.knock or self.leave or any(self.events.values()))
 
     def json(self, next_batch: SyncToken) -> bytes:
         parts = [b'{"next_batch":"%b"' % str(next_batch).encode()]
-        if self.account_data:
-            parts.append(b'"account_data":{"events":[%b]}' % b",".join(self.account_data))
+        for name, events in self.events.items():
+            if events:
+                parts.append(b'"%b":{"events":[%b]}' % (name.encode(), b",".join(events)))
         sections = {"join": self.join, "invite": self.invite, "knock": self.knock, "leave": self.leave}
         rooms = [_section(name, section) for name, section in sections.items() if section]
         if rooms:

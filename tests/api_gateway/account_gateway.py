@@ -29,6 +29,7 @@ from service_kit.rpc.pb.commands_pb2 import Command, Reply
 from service_kit.rpc.pb.room_commands_pb2 import ChangeMembership, RoomReply
 from service_kit.rpc.pb.room_queries_pb2 import RoomOfUser, RoomsOfUserChunk, RoomsOfUserRequest
 from service_kit.rpc.queries import RoomQueries
+from service_kit.shards import ShardMap
 from tests.factories.users import signing_key_of
 from tests.spec.conformance import Exchange, check_exchange
 from tests.userserver.cluster import SHARDS, UserCluster
@@ -53,6 +54,7 @@ MODULES = (
     "registration",
     "tags",
     "support",
+    "to_device",
     "versions",
     "voip",
     "wellknown",
@@ -115,6 +117,7 @@ class AccountGateway:
             OpenIdTokens: OpenIdTokens(hosted, cluster.clock),
             RoomQueries: self.rooms,
             Settings: settings,
+            ShardMap: SHARDS,
             HostedServers: hosted,
             RegistrationStages: RegistrationStages(settings.registration, registration_tokens),
             RegistrationTokens: registration_tokens,

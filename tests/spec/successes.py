@@ -180,6 +180,8 @@ ROWS: Mapping[str, Row] = {
     "getRoomStateWithKey": Row(path={"eventType": "m.room.name"}),
     # support
     "getWellknownSupport": Row(caller="nobody", settings=WITH_SUPPORT),
+    # to_device
+    "sendToDevice": Row({"messages": {BOB: {"*": {"a": 1}}}}),
     # typing
     "setTyping": Row({"typing": True, "timeout": 1000}),
     # voip

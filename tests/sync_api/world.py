@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from matrix_protocol.errors import Unavailable
 from service_kit.clock import ManualClock
 from service_kit.rpc.local import LocalAsker
 from service_kit.rpc.pb.facts_pb2 import (
@@ -25,10 +26,14 @@ from service_kit.rpc.pb.facts_pb2 import (
     SHARED,
     WORLD_READABLE,
     AccountDataFact,
+    DeviceFact,
     Fact,
     ForgottenFact,
     ReceiptFact,
     RoomEventFact,
+    ToDeviceContent,
+    ToDeviceFact,
+    ToDeviceTarget,
     TypingFact,
 )
 from service_kit.shards import ROOM, Shard, ShardMap
@@ -39,6 +44,7 @@ from sync_api.positions import Positions
 from sync_api.rooms import RoomViews
 from sync_api.sync_waiters import SyncWaiters
 from sync_api.syncing import SyncCall, Syncs
+from sync_api.to_device import HELD_MESSAGES_MAX, ToDeviceMessage, event_of
 from sync_api.users import UserViews
 from tests.sync_api.world_queries import MEMBER, WorldQueries
 
@@ -57,6 +63,9 @@ class World:
         self.rooms: dict[str, Room] = {}
         self.workers: list[Worker] = []
         self.questions: list[str] = []
+        self.deleted: dict[tuple[str, str], int] = {}
+        """of to-device messages: through which position, by user and device"""
+        self.deletions_fail = False
         self.slow_questions = 0
         """how many turns of the loop each question takes"""
 
@@ -88,6 +97,16 @@ class World:
     def set_account_data(self, name: str, event_type: str, content: Any, room_id: str = "") -> None:
         fact = AccountDataFact(room_id=room_id, type=event_type, content_json=orjson.dumps(content))
         self.append(self.shards.of_user(user_id(name)), Fact(user_id=user_id(name), account_data=fact))
+
+    def to_device(self, sender: str, name: str, content: Any, *devices: str) -> None:
+        targets = [ToDeviceTarget(device_id=device) for device in devices or ("PHONE",)]
+        contents = [ToDeviceContent(content_json=orjson.dumps(content), targets=targets)]
+        fact = ToDeviceFact(sender=user_id(sender), type="m.test", contents=contents)
+        self.append(self.shards.of_user(user_id(name)), Fact(user_id=user_id(name), to_device=fact))
+
+    def remove_device(self, name: str, device: str) -> None:
+        fact = Fact(user_id=user_id(name), device=DeviceFact(device_id=device, deleted=True))
+        self.append(self.shards.of_user(user_id(name)), fact)
 
     def worker(self, *, lag: bool = False, **options: Any) -> Worker:
         worker = Worker(self, lag=lag, **options)
@@ -242,6 +261,35 @@ def _is_own(event: RoomEventFact, name: str) -> bool:
     return event.type == MEMBER and event.state_key == user_id(name)
 
 
+class WorldInboxes:
+    """`InboxSource`, from the ledgers; `limit` messages are read at a time."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def read(self, user_id: str, device_id: str, after_position: int) -> list[ToDeviceMessage]:
+        await asyncio.sleep(0)
+        deleted = self.world.deleted.get((user_id, device_id), 0)
+        found = [
+            ToDeviceMessage(
+                position,
+                fact.to_device.sender,
+                event_of(fact.to_device.sender, fact.to_device.type, content.content_json),
+            )
+            for position, fact in self.world.facts(self.world.shards.of_user(user_id))
+            for content in fact.to_device.contents
+            if fact.user_id == user_id
+            and position > max(after_position, deleted)
+            and any(target.device_id == device_id for target in content.targets)
+        ]
+        return found[:HELD_MESSAGES_MAX]
+
+    async def delete(self, user_id: str, device_id: str, through_position: int) -> None:
+        if self.world.deletions_fail:
+            raise Unavailable("not now")
+        self.world.deleted[user_id, device_id] = through_position
+
+
 class Worker:
     """A sync worker in this world, with a follower that hands facts over when told."""
 
@@ -258,7 +306,14 @@ class Worker:
         self.vector = Positions(self, world.shards)
         asker = LocalAsker(lambda shard: queries, world.shards, world.clock)
         self.syncs = Syncs(
-            self.rooms, self.users, self.waiters, asker, self.vector, world.clock, timeline_limit_max=100
+            self.rooms,
+            self.users,
+            self.waiters,
+            asker,
+            self.vector,
+            WorldInboxes(world),
+            world.clock,
+            timeline_limit_max=100,
         )
 
     # --- the follower ---
