@@ -14,7 +14,11 @@ from urllib.parse import urlsplit
 
 from loadtests import servers
 from loadtests.cpu import ServerProcesses
-from loadtests.scenarios import SCENARIOS, Bench, Options
+from loadtests.relation_scenarios import relations
+from loadtests.scenarios import SCENARIOS as FIRST_SCENARIOS
+from loadtests.scenarios import Bench, Options
+
+SCENARIOS = {**FIRST_SCENARIOS, "relations": relations}
 
 Rows = dict[str, dict[str, object]]
 

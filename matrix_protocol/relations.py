@@ -23,6 +23,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from matrix_protocol.identifiers import IDENTIFIER_BYTES_MAX, exceeds_bytes
+
 ANNOTATION: Final = "m.annotation"
 REFERENCE: Final = "m.reference"
 REPLACE: Final = "m.replace"
@@ -77,7 +79,9 @@ def relation_of_event(event_type: str, state_key: str | None, content: Mapping[s
     relation = relation_of(content)
     if relation is None or state_key is not None or event_type == "m.room.redaction":
         return None
-    if not relation.rel_type or len(relation.rel_type) > REL_TYPE_CHARACTERS_MAX:
+    if not 1 <= len(relation.rel_type) <= REL_TYPE_CHARACTERS_MAX:
+        return None
+    if not relation.event_id.startswith("$") or exceeds_bytes(relation.event_id, IDENTIFIER_BYTES_MAX):
         return None
     if relation.rel_type == REPLACE and event_type != ENCRYPTED:
         # "The replacement event (once decrypted, if appropriate) must have an `m.new_content` property."
