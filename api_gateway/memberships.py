@@ -7,7 +7,7 @@ import msgspec
 from api_gateway.checks import check_room_id
 from service_kit.http.authentication import Caller
 from service_kit.rpc.commands import CommandClient
-from service_kit.rpc.pb.room_commands_pb2 import ChangeMembership, RoomCommand
+from service_kit.rpc.pb.room_commands_pb2 import ChangeMembership, RoomCommand, RoomReply
 
 Action = ChangeMembership.Action
 
@@ -32,7 +32,7 @@ async def change_membership(
     content_json: bytes,
     *,
     timeout_s: float,
-) -> None:
+) -> RoomReply:
     """Ask the room's owner. Raises what it answers."""
     command = ChangeMembership(
         sender=caller.user_id,
@@ -42,4 +42,4 @@ async def change_membership(
         device_id=caller.device_id,
         guest=caller.guest,
     )
-    await rooms.room(check_room_id(room_id), RoomCommand(change_membership=command), timeout_s=timeout_s)
+    return await rooms.room(check_room_id(room_id), RoomCommand(change_membership=command), timeout_s=timeout_s)

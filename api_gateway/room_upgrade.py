@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import orjson
 
+from api_gateway.carried_settings import carry_settings
 from api_gateway.new_rooms import CreateEventWish, NewRooms
 from api_gateway.profiles import member_content, profile_of
 from api_gateway.room_aliases import set_alias
@@ -80,6 +81,7 @@ class RoomUpgrades:
             await self._move_aliases(wish, upgrade, timeout_s)
             complete = CompleteUpgrade(user_id=wish.user_id, new_room_id=upgrade.new_room_id)
             await self._commands.room(wish.room_id, RoomCommand(complete_upgrade=complete), timeout_s=timeout_s)
+            await carry_settings(self._commands, self._asker, wish.user_id, wish.room_id, upgrade.new_room_id)
         return upgrade.new_room_id
 
     async def _begin(self, wish: UpgradeWish, state: UpgradeStateAnswer, timeout_s: float) -> UpgradeFact:

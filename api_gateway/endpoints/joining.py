@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from api_gateway.carried_settings import carry_settings
 from api_gateway.memberships import Action, change_membership
 from api_gateway.profiles import member_content, profile_of
 from api_gateway.room_aliases import resolve
@@ -34,9 +35,9 @@ class JoinQuery(msgspec.Struct):
     "POST", "/_matrix/client/v3/rooms/{roomId}/join", operation="joinRoomById", rate_limit=MEMBERSHIP, guests=True
 )
 async def join_room_by_id(
-    room_id: str, body: JoinBody, caller: Caller, request: Request, commands: CommandClient
+    room_id: str, body: JoinBody, caller: Caller, request: Request, commands: CommandClient, asker: Asker
 ) -> bytes:
-    return await _join(commands, room_id, body, caller, request)
+    return await _join(commands, asker, room_id, body, caller, request)
 
 
 @endpoint("POST", "/_matrix/client/v3/join/{roomIdOrAlias}", operation="joinRoom", rate_limit=MEMBERSHIP, guests=True)
@@ -49,13 +50,17 @@ async def join_room(
     commands: CommandClient,
     asker: Asker,
 ) -> bytes:
-    return await _join(commands, await resolve(asker, room_id_or_alias), body, caller, request)
+    return await _join(commands, asker, await resolve(asker, room_id_or_alias), body, caller, request)
 
 
-async def _join(commands: CommandClient, room_id: str, body: JoinBody, caller: Caller, request: Request) -> bytes:
+async def _join(
+    commands: CommandClient, asker: Asker, room_id: str, body: JoinBody, caller: Caller, request: Request
+) -> bytes:
     profile = await profile_of(commands, caller.user_id, timeout_s=request.timeout_s)
     content = member_content(profile, reason=body.reason, third_party_signed=body.third_party_signed)
-    await change_membership(
+    reply = await change_membership(
         commands, room_id, caller, caller.user_id, Action.JOIN, content, timeout_s=request.timeout_s
     )
+    if reply.predecessor_room_id:
+        await carry_settings(commands, asker, caller.user_id, reply.predecessor_room_id, room_id)
     return orjson.dumps({"room_id": room_id})

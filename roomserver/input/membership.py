@@ -23,7 +23,7 @@ from matrix_protocol.errors import (
     NotFound,
     ResourceLimitExceeded,
 )
-from matrix_protocol.identifiers import is_valid_user_id, server_name_of
+from matrix_protocol.identifiers import is_valid_room_id, is_valid_user_id, server_name_of
 from roomserver.input.append_event import append_event
 from roomserver.input.new_event import EventDraft, new_event
 from roomserver.input.restricted_join import (
@@ -93,7 +93,11 @@ def execute(
         raise Forbidden("You aren't in this room")
     content = _content(room, body)
     draft = EventDraft(MEMBER, body.target, body.sender, content, device_id=body.device_id, guest=body.guest)
-    return RoomReply(event_id=change(shard, room, draft, prepared, batch), room_id=room_id)
+    is_coming_in = body.action == _Action.JOIN and room.state.membership(body.target) != "join"
+    reply = RoomReply(event_id=change(shard, room, draft, prepared, batch), room_id=room_id)
+    if is_coming_in:
+        reply.predecessor_room_id = _predecessor_of(room)
+    return reply
 
 
 def change(shard: OwnedShard, room: RoomInMemory, draft: EventDraft, prepared: PreparedMembership, batch: Batch) -> str:
@@ -115,6 +119,14 @@ def change(shard: OwnedShard, room: RoomInMemory, draft: EventDraft, prepared: P
     if former == "join" and membership != "join":
         _stop_typing(shard, room.room_id, target, batch)
     return event.event_id
+
+
+def _predecessor_of(room: RoomInMemory) -> str:
+    """The room that this one says it replaces; "" = none."""
+    create_event = room.state_event("m.room.create", "")
+    predecessor = None if create_event is None else create_event.content.get("predecessor")
+    room_id = predecessor.get("room_id") if isinstance(predecessor, dict) else None
+    return room_id if isinstance(room_id, str) and is_valid_room_id(room_id) else ""
 
 
 def _must_read(shard: OwnedShard, room: RoomInMemory, body: ChangeMembership) -> bool:

@@ -157,13 +157,15 @@ class RoomCommand(_message.Message):
     def __init__(self, create_room: _Optional[_Union[CreateRoom, _Mapping]] = ..., send_event: _Optional[_Union[SendEvent, _Mapping]] = ..., change_membership: _Optional[_Union[ChangeMembership, _Mapping]] = ..., set_receipt: _Optional[_Union[SetReceipt, _Mapping]] = ..., set_typing: _Optional[_Union[SetTyping, _Mapping]] = ..., forget_room: _Optional[_Union[ForgetRoom, _Mapping]] = ..., set_alias: _Optional[_Union[_room_directory_pb2.SetAlias, _Mapping]] = ..., delete_alias: _Optional[_Union[_room_directory_pb2.DeleteAlias, _Mapping]] = ..., set_visibility: _Optional[_Union[_room_directory_pb2.SetVisibility, _Mapping]] = ..., begin_upgrade: _Optional[_Union[_room_directory_pb2.BeginUpgrade, _Mapping]] = ..., create_successor: _Optional[_Union[_room_directory_pb2.CreateSuccessor, _Mapping]] = ..., complete_upgrade: _Optional[_Union[_room_directory_pb2.CompleteUpgrade, _Mapping]] = ..., settle: _Optional[_Union[_room_directory_pb2.Settle, _Mapping]] = ..., schedule_delayed_event: _Optional[_Union[_delayed_events_pb2.ScheduleDelayedEvent, _Mapping]] = ..., change_delayed_event: _Optional[_Union[_delayed_events_pb2.ChangeDelayedEvent, _Mapping]] = ...) -> None: ...
 
 class RoomReply(_message.Message):
-    __slots__ = ("event_id", "room_id", "guests_must_leave", "upgrade")
+    __slots__ = ("event_id", "room_id", "guests_must_leave", "upgrade", "predecessor_room_id")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     GUESTS_MUST_LEAVE_FIELD_NUMBER: _ClassVar[int]
     UPGRADE_FIELD_NUMBER: _ClassVar[int]
+    PREDECESSOR_ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     room_id: str
     guests_must_leave: bool
     upgrade: _room_directory_pb2.UpgradeFact
-    def __init__(self, event_id: _Optional[str] = ..., room_id: _Optional[str] = ..., guests_must_leave: _Optional[bool] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ...) -> None: ...
+    predecessor_room_id: str
+    def __init__(self, event_id: _Optional[str] = ..., room_id: _Optional[str] = ..., guests_must_leave: _Optional[bool] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., predecessor_room_id: _Optional[str] = ...) -> None: ...

@@ -231,3 +231,53 @@ async def test_an_overtaken_upgrade_leaves_no_tombstone(
     answer = await alice.post(f"/rooms/{room_id}/upgrade", {"new_version": "12"})
     assert (answer.status, answer.errcode) == (403, "M_FORBIDDEN")
     assert await tombstone(alice, room_id) == late[1]
+
+
+async def settings_of(client: Client, room_id: str) -> tuple[object, object, object]:
+    tags = (await client.get(f"/user/{client.user_id}/rooms/{room_id}/tags", expect=200)).json["tags"]
+    rules = (await client.get("/pushrules/global/", expect=200)).json
+    found = [next((rule for rule in rules[kind] if rule["rule_id"] == room_id), None) for kind in ("room", "override")]
+    return tags, *found
+
+
+async def test_tags_and_push_rules_go_along(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.join(room_id)
+    muted = {
+        "actions": ["dont_notify"],
+        "conditions": [{"kind": "event_match", "key": "room_id", "pattern": room_id}],
+    }
+    for client in (alice, bob):
+        path = f"/user/{client.user_id}/rooms/{room_id}/tags/"
+        await client.put(path + "m.favourite", {"order": 0.5}, expect=200)
+        await client.put(path + "u.mine", {}, expect=200)
+        await client.put(f"/pushrules/global/room/{room_id}", {"actions": ["notify"]}, expect=200)
+        await client.put(f"/pushrules/global/override/{room_id}", muted, expect=200)
+        await client.put(f"/pushrules/global/override/{room_id}/enabled", {"enabled": False}, expect=200)
+    replacement = await upgrade(alice, room_id)
+    assert await settings_of(bob, replacement) == ({}, None, None)
+    await bob.put(f"/user/{bob.user_id}/rooms/{replacement}/tags/u.mine", {"order": 0.1}, expect=200)
+    await bob.join(replacement)
+    for client, own in ((alice, {}), (bob, {"order": 0.1})):
+        tags, rule, override = await settings_of(client, replacement)
+        assert tags == {"m.favourite": {"order": 0.5}, "u.mine": own}
+        assert isinstance(rule, dict)
+        assert (rule["actions"], rule["enabled"]) == (["notify"], True)
+        assert isinstance(override, dict)
+        assert override["conditions"] == [{"kind": "event_match", "key": "room_id", "pattern": replacement}]
+        assert override["enabled"] is False
+
+
+async def test_a_room_that_only_claims_to_replace_another_gets_no_settings(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.join(room_id)
+    await bob.put(f"/user/{bob.user_id}/rooms/{room_id}/tags/m.favourite", {}, expect=200)
+    for predecessor in (
+        {"room_id": room_id, "event_id": "$x"},
+        {"room_id": "!nowhere:example.org"},
+        {"room_id": 1},
+        "x",
+    ):
+        claims = await alice.create_room(preset="public_chat", creation_content={"predecessor": predecessor})
+        await bob.join(claims)
+        assert await settings_of(bob, claims) == ({}, None, None)
