@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from api_gateway import endpoints
+from api_gateway.ignored_users import IgnoredUsers
 from api_gateway.new_rooms import NewRooms
 from api_gateway.openid_tokens import OpenIdTokens
 from api_gateway.passed_stages import StagesAtUserserver
@@ -61,6 +62,7 @@ class ApiGateway:
             Clock: clock,
             CommandClient: commands,
             HostedServers: hosted_servers,
+            IgnoredUsers: IgnoredUsers(commands, clock),
             PasswordAuth: PasswordAuth(interactive_auth, commands, rate_limits),
             RegistrationStages: RegistrationStages(settings.registration, registration_tokens),
             RegistrationTokens: registration_tokens,

@@ -60,9 +60,13 @@ def _place(scope: SyncScope, plan: Plan, membership: Membership, account_data: l
     elif scope.since is not None and membership.position <= after and not scope.full_state:
         return
     elif membership.membership in ("invite", "knock"):
-        # Spec: invites from ignored users are not sent. (ignoring_users)
-        if membership.sender not in scope.user.ignored_user_ids:
-            (plan.invites if membership.membership == "invite" else plan.knocks).append(membership)
+        # "Servers must not send room invites from ignored users to clients."
+        # Of who blocks invites: they "MUST NOT be served over client synchronisation endpoints".
+        user = scope.user
+        if membership.membership == "knock":
+            plan.knocks.append(membership)
+        elif not user.blocks_invites and membership.sender not in user.ignored_user_ids:
+            plan.invites.append(membership)
     elif (scope.since is not None and membership.position > after) or (
         scope.filter.include_leave and not membership.forgotten
     ):

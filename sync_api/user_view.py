@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from operator import ge
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,6 +16,7 @@ from sync_api.waiter import Waiter
 
 IGNORED_USERS_TYPE = "m.ignored_user_list"
 IGNORED_USERS_MAX = 10_000
+INVITE_PERMISSION_TYPE = "m.invite_permission_config"
 CHANGED_ROOMS_MAX = 24
 """More to look at than this, and a new checkpoint is worth one look at all rooms by another device that is behind."""
 
@@ -48,6 +49,7 @@ class UserView:
     __slots__ = (
         "account_data",
         "ahead",
+        "blocks_invites",
         "changed_room_ids",
         "checkpoint",
         "ignored_user_ids",
@@ -71,6 +73,7 @@ class UserView:
         """by (room ID or "", type)"""
         self.last_account_position = 0
         self.ignored_user_ids: frozenset[str] = frozenset()
+        self.blocks_invites = False
         self.inboxes: dict[str, Inbox] = {}
         """of the devices that sync here, by device ID"""
         self.ahead: dict[int, int] = {}
@@ -172,6 +175,8 @@ class UserView:
         self.last_account_position = max(self.last_account_position, position)
         if not room_id and event_type == IGNORED_USERS_TYPE:
             self.ignored_user_ids = _ignored_user_ids(content_json)
+        elif not room_id and event_type == INVITE_PERMISSION_TYPE:
+            self.blocks_invites = _object(content_json).get("default_action") == "block"
 
     def apply_account_data_fact(self, position: int, fact: AccountDataFact) -> None:
         self.apply_account_data(position, fact.room_id, fact.type, fact.content_json)
@@ -179,9 +184,14 @@ class UserView:
 
 def _ignored_user_ids(content_json: bytes) -> frozenset[str]:
     """Spec: `ignored_users` is a map from user ID to an empty object. Anything else ignores nobody."""
+    users = _object(content_json).get("ignored_users")
+    return frozenset(list(users)[:IGNORED_USERS_MAX]) if isinstance(users, dict) else frozenset()
+
+
+def _object(content_json: bytes) -> dict[str, Any]:
+    """What is none counts as an empty one."""
     try:
         content = orjson.loads(content_json)
     except ValueError:
-        return frozenset()
-    users = content.get("ignored_users") if isinstance(content, dict) else None
-    return frozenset(list(users)[:IGNORED_USERS_MAX]) if isinstance(users, dict) else frozenset()
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import msgspec
 import orjson
 
+from api_gateway.invite_permission import check_may_be_invited
 from api_gateway.new_rooms import CreateEventWish, NewRoom, NewRooms
 from api_gateway.profiles import member_content, profile_of, profile_of_invited
 from api_gateway.room_aliases import CANONICAL_ALIAS, check_alias, delete_alias, set_alias, standing_of
@@ -61,6 +62,9 @@ async def create_room(
 ) -> bytes:
     _check(body)
     alias = _alias(body.room_alias_name, caller)
+    # "It is possible for one of the invited users to be rejected whilst the room creation as a whole succeeds."
+    # The client would not learn then who is missing: no room is made.
+    await check_may_be_invited(body.invite or (), commands, hosted_servers, timeout_s=request.timeout_s)
     command = CreateRoom(
         creator=caller.user_id,
         request_json=_without_nulls(request.body),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from api_gateway.checks import EMPTY
+from api_gateway.invite_permission import check_may_be_invited
 from api_gateway.memberships import Action, change_membership
 from api_gateway.profiles import member_content, profile_of_invited
 from matrix_protocol.errors import BadJson, ThreepidDenied
@@ -37,6 +38,7 @@ async def invite_user(
             raise ThreepidDenied("This server knows no identity server: invite by user ID")
         raise BadJson("Object missing required field `user_id`")
     profile = await profile_of_invited(commands, hosted_servers, body.user_id, timeout_s=request.timeout_s)
+    await check_may_be_invited([body.user_id], commands, hosted_servers, timeout_s=request.timeout_s)
     content = member_content(profile, reason=body.reason)
     await change_membership(
         commands, room_id, caller, body.user_id, Action.INVITE, content, timeout_s=request.timeout_s

@@ -12,6 +12,7 @@ from api_gateway.aggregations import leave_out_ignored
 from api_gateway.checks import check_room_id
 from api_gateway.event_lists import events_for, state_events
 from api_gateway.event_pages import Page, limit_of, read_page
+from api_gateway.ignored_users import IgnoredUsers
 from api_gateway.room_event_filter import RoomEventFilter, parse_room_event_filter
 from service_kit.clock import Clock
 from service_kit.http.authentication import Caller
@@ -41,12 +42,14 @@ async def get_room_events(
     caller: Caller,
     asker: Asker,
     commands: CommandClient,
+    ignored_users: IgnoredUsers,
     shards: ShardMap,
     clock: Clock,
 ) -> bytes:
     event_filter = parse_room_event_filter(query.filter)
     request = _timeline_request(check_room_id(room_id), query, event_filter, caller, shards)
     page = await read_page(asker.stream(GET_TIMELINE, request)) if request is not None else Page([])
+    page.entries = await ignored_users.without_their_events(page.entries, caller)
     await leave_out_ignored(page.entries, caller, asker, commands)
     start = query.start or str(TimelineToken(page.head_position if query.direction == "b" else 0))
     parts = [b'{"start":%b,"chunk":%b' % (orjson.dumps(start), events_for(page.entries, caller, clock.now_ms()))]

@@ -7,9 +7,11 @@ import orjson
 from api_gateway.checks import EVENT_BODY_BYTES_MAX, check_room_id, event_content, event_id_answer
 from api_gateway.delayed_events import DELAY_PARAMETER, delay_of, schedule
 from api_gateway.guests import remove_guests
+from api_gateway.invite_permission import check_may_be_invited
 from matrix_protocol.errors import BadJson, InvalidParam
-from matrix_protocol.identifiers import is_valid_room_alias
+from matrix_protocol.identifiers import is_valid_room_alias, is_valid_user_id
 from service_kit.config import Settings
+from service_kit.hosted_servers import HostedServers
 from service_kit.http.authentication import Caller
 from service_kit.http.decoding import RawJsonObject
 from service_kit.http.endpoint import endpoint
@@ -37,6 +39,7 @@ async def set_room_state_with_key(
     caller: Caller,
     request: Request,
     settings: Settings,
+    hosted_servers: HostedServers,
     rooms: CommandClient,
     asker: Asker,
     state_key: str = "",
@@ -52,6 +55,12 @@ async def set_room_state_with_key(
         guest=caller.guest,
     )
     check_room_id(room_id)
+    if (
+        event_type == "m.room.member"
+        and is_valid_user_id(state_key)
+        and orjson.loads(body).get("membership") == "invite"
+    ):
+        await check_may_be_invited([state_key], rooms, hosted_servers, timeout_s=request.timeout_s)
     if delay := request.query_value(DELAY_PARAMETER):
         return await schedule(rooms, settings, room_id, event, delay_of(delay), timeout_s=request.timeout_s)
     reply = await rooms.room(room_id, RoomCommand(send_event=event), timeout_s=request.timeout_s)

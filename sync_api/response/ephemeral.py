@@ -27,12 +27,20 @@ def ephemeral_events(
     wanted = scope.filter.ephemeral
     if not wanted.allows_all and not wanted.allows_room(room_id):
         return []
+    # "Once ignored, the client will no longer receive events sent by that user".
+    ignored = scope.user.ignored_user_ids
     events: list[bytes] = []
     if after_position < contents.typing_position <= through_position and wanted.allows_type(TYPING):
-        typing = [user_id for user_id, expires_at_ms in contents.typing.items() if expires_at_ms > scope.now_ms]
+        typing = [
+            user_id
+            for user_id, expires_at_ms in contents.typing.items()
+            if expires_at_ms > scope.now_ms and user_id not in ignored
+        ]
         if typing or after_position:
             events.append(b'{"content":{"user_ids":%b},"type":"m.typing"}' % orjson.dumps(typing))
     receipts = contents.receipts_after(after_position, through_position)
+    if ignored:
+        receipts = [receipt for receipt in receipts if receipt.user_id not in ignored]
     if receipts and wanted.allows_type(RECEIPT):
         for content in receipts_contents(receipts, scope.user.user_id):
             events.append(b'{"content":%b,"type":"m.receipt"}' % orjson.dumps(content))
