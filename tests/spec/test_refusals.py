@@ -31,7 +31,6 @@ DECLARED = [
     if (each.method, each.path) in operations()
 ]
 WITH_TOKEN = [each for each in DECLARED if each.auth is Auth.ACCESS_TOKEN]
-WITH_BODY = [each for each in DECLARED if "body" in each.handler.__annotations__]
 OF_ANOTHER_TYPE = {"string": 5, "integer": "five", "boolean": "yes", "array": {}, "object": []}
 BODY_ERRORS = {"M_BAD_JSON", "M_MISSING_PARAM", "M_INVALID_PARAM"}
 QUERY_ERRORS = {"M_MISSING_PARAM", "M_INVALID_PARAM"}
@@ -65,26 +64,25 @@ async def asked(declared: Endpoint) -> AsyncIterator[tuple[Scene, Client]]:
         yield scene, scene.nobody if declared.auth is Auth.NONE else getattr(scene, row.caller)
 
 
-@pytest.mark.parametrize("declared", WITH_TOKEN, ids=by_operation)
-async def test_a_token_is_demanded_before_anything_else(declared: Endpoint) -> None:
+async def test_a_token_is_demanded_before_anything_else() -> None:
     async with running_server() as server:
-        client = server.anonymous()
-        path = Scene(server).filled(declared.path)
-        missing = await client.request(declared.method, path, body=b"{")
-        assert (missing.status, missing.errcode) == (401, "M_MISSING_TOKEN")
-        for token in ("plx_0_" + "x" * 43, "x", "plx_99999999999999999999_x", "\x7f", "a b"):
-            unknown = await client.request(declared.method, path, body=b"{", authorization=f"Bearer {token}")
-            assert (unknown.status, unknown.errcode) == (401, "M_UNKNOWN_TOKEN")
+        client, scene = server.anonymous(), Scene(server)
+        for declared in WITH_TOKEN:
+            path = scene.filled(declared.path)
+            missing = await client.request(declared.method, path, body=b"{")
+            assert (missing.status, missing.errcode) == (401, "M_MISSING_TOKEN"), declared.operation
+            for token in ("plx_0_" + "x" * 43, "x", "plx_99999999999999999999_x", "\x7f", "a b"):
+                unknown = await client.request(declared.method, path, body=b"{", authorization=f"Bearer {token}")
+                assert (unknown.status, unknown.errcode) == (401, "M_UNKNOWN_TOKEN"), (declared.operation, token)
 
 
-@pytest.mark.parametrize("declared", DECLARED, ids=by_operation)
-async def test_other_methods_are_not_allowed(declared: Endpoint) -> None:
+async def test_other_methods_are_not_allowed() -> None:
     async with running_server() as server:
-        client = server.anonymous()
-        path = Scene(server).filled(declared.path)
-        for method in ("PATCH", "TRACE", "get", "X"):
-            answer = await client.request(method, path)
-            assert (answer.status, answer.errcode) == (405, "M_UNRECOGNIZED")
+        client, scene = server.anonymous(), Scene(server)
+        for declared in DECLARED:
+            for method in ("PATCH", "TRACE", "get", "X"):
+                answer = await client.request(method, scene.filled(declared.path))
+                assert (answer.status, answer.errcode) == (405, "M_UNRECOGNIZED"), (declared.operation, method)
 
 
 class Body(NamedTuple):
@@ -103,12 +101,43 @@ BAD_BODIES = {
 }
 
 
-@pytest.mark.parametrize("declared", WITH_BODY, ids=by_operation)
-async def test_a_body_that_is_no_object_is_refused(declared: Endpoint) -> None:
+@pytest.mark.parametrize("declared", DECLARED, ids=by_operation)
+async def test_what_is_wrong_with_a_request_is_told(declared: Endpoint) -> None:
+    operation = operations()[declared.method, declared.path]
+    has_body = "body" in declared.handler.__annotations__
+    if not has_body and not list(spoilt_queries(operation, {})):
+        return
     async with asked(declared) as (scene, client):
-        for what, body in BAD_BODIES.items():
-            answer = await client.request(declared.method, scene.filled(declared.path), body=body.sent)
-            assert (answer.status, answer.errcode) == (body.status, body.errcode), what
+        if has_body:
+            await check_bodies(declared, scene, client)
+            await check_members(declared, scene, client)
+        await check_queries(declared, scene, client)
+
+
+async def check_bodies(declared: Endpoint, scene: Scene, client: Client) -> None:
+    """What is no object."""
+    for what, body in BAD_BODIES.items():
+        answer = await client.request(declared.method, scene.filled(declared.path), body=body.sent)
+        assert (answer.status, answer.errcode) == (body.status, body.errcode), what
+
+
+async def check_members(declared: Endpoint, scene: Scene, client: Client) -> None:
+    """A member that is missing or of another type."""
+    operation = operations()[declared.method, declared.path]
+    for name, body in spoilt_bodies(operation, scene.body):
+        if (declared.operation, name) not in LENIENT:
+            answer = await client.request(declared.method, scene.filled(declared.path), body)
+            assert is_refused(answer, BODY_ERRORS), (name, body, answer)
+
+
+async def check_queries(declared: Endpoint, scene: Scene, client: Client) -> None:
+    """A query parameter that is missing or of another type."""
+    operation = operations()[declared.method, declared.path]
+    for name, query in spoilt_queries(operation, dict(scene.query)):
+        if (declared.operation, name) not in LENIENT:
+            scene.query = query
+            answer = await client.request(declared.method, scene.filled(declared.path), scene.body)
+            assert is_refused(answer, QUERY_ERRORS), (name, query, answer)
 
 
 def spoilt_bodies(operation: Operation, body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -121,16 +150,6 @@ def spoilt_bodies(operation: Operation, body: dict[str, Any]) -> Iterator[tuple[
             yield name, body | {name: OF_ANOTHER_TYPE[member["type"]]}
 
 
-@pytest.mark.parametrize("declared", WITH_BODY, ids=by_operation)
-async def test_a_member_that_is_missing_or_of_another_type_is_refused(declared: Endpoint) -> None:
-    operation = operations()[declared.method, declared.path]
-    async with asked(declared) as (scene, client):
-        for name, body in spoilt_bodies(operation, scene.body):
-            if (declared.operation, name) not in LENIENT:
-                answer = await client.request(declared.method, scene.filled(declared.path), body)
-                assert is_refused(answer, BODY_ERRORS), (name, body, answer)
-
-
 def spoilt_queries(operation: Operation, query: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
     for parameter in operation.query_parameters:
         name, schema = parameter["name"], parameter.get("schema", {})
@@ -138,19 +157,6 @@ def spoilt_queries(operation: Operation, query: dict[str, str]) -> Iterator[tupl
             yield name, {key: value for key, value in query.items() if key != name}
         if schema.get("type") in ("integer", "boolean") or "enum" in schema:
             yield name, query | {name: "maybe"}
-
-
-@pytest.mark.parametrize("declared", DECLARED, ids=by_operation)
-async def test_a_query_parameter_that_is_missing_or_of_another_type_is_refused(declared: Endpoint) -> None:
-    operation = operations()[declared.method, declared.path]
-    if not list(spoilt_queries(operation, {})):
-        return
-    async with asked(declared) as (scene, client):
-        for name, query in spoilt_queries(operation, dict(scene.query)):
-            if (declared.operation, name) not in LENIENT:
-                scene.query = query
-                answer = await client.request(declared.method, scene.filled(declared.path), scene.body)
-                assert is_refused(answer, QUERY_ERRORS), (name, query, answer)
 
 
 def is_refused(answer: HttpAnswer, errcodes: set[str]) -> bool:
