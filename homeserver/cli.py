@@ -48,6 +48,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_users(commands)
     _add_status(commands)
     _add_reports(commands)
+    _add_notices(commands)
     _add_shards(commands)
     _add_config(commands)
     _add_routes(commands)
@@ -131,6 +132,25 @@ def _add_reports(commands: Any) -> None:
     reports.add_argument("--days", type=int, default=7, metavar="N", help="today and the days before (default: 7)")
     reports.add_argument("--json", action="store_true", help="one JSON object a line")
     reports.set_defaults(command=_reports)
+
+
+def _add_notices(commands: Any) -> None:
+    notices = commands.add_parser("notices", help="tell users something, in a room of their own")
+    actions = notices.add_subparsers(metavar="ACTION", required=True)
+    send = actions.add_parser("send", help="send the text on standard input to a user, or to all")
+    to = send.add_mutually_exclusive_group(required=True)
+    to.add_argument("user", nargs="?", help="localpart or whole user ID")
+    to.add_argument("--all", action="store_true", help="to everybody but guests")
+    send.add_argument("--pin", action="store_true", help="pin it in place of what is pinned: clients show it in front")
+    send.add_argument(
+        "--type",
+        default="org.plexus.notice",
+        metavar="TYPE",
+        help="for example m.server_notice.usage_limit_reached (default: org.plexus.notice)",
+    )
+    send.add_argument("--admin-contact", default="", metavar="URI", help="whom to ask, for example mailto:…")
+    _add_place_options(send)
+    send.set_defaults(command=_notices)
 
 
 def _add_shards(commands: Any) -> None:
@@ -270,6 +290,13 @@ def _reports(options: argparse.Namespace) -> int:
     from homeserver.reports import run_reports
 
     return run_reports(settings, options)
+
+
+def _notices(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    from homeserver.notices import run_notices
+
+    return run_notices(settings, options)
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -93,6 +93,7 @@ class Composition:
             worker=self._worker,
             hosted_servers=kit.hosted_servers,
             settings=kit.settings.rooms,
+            notices_localpart=kit.settings.server_notices.localpart,
             grpc_address=self._grpc_address,
             kernels=KernelWarmUp(),
         )

@@ -45,6 +45,7 @@ class RoomserverService:
         settings: RoomSettings,
         hosted_servers: HostedServers,
         grpc_address: str = "",
+        notices_localpart: str = "",
         kernels: KernelWarmUp | None = None,
     ) -> None:
         """`kernels`, if given, is started and stopped with the service: forks are resolved once it is ready."""
@@ -66,6 +67,7 @@ class RoomserverService:
             resolver_threads=self._resolver_threads,
             members_max=settings.members_max,
             delayed_events_per_user_max=settings.delayed_events_per_user_max,
+            notices_localpart=notices_localpart,
         )
         self.holder = ShardHolder(
             bus,

@@ -24,6 +24,24 @@ class LoginSettings(Section):
     )
 
 
+class ServerNoticeSettings(Section):
+    """Messages of the server's operators to its users (`plexus notices send`), each in a room of its own."""
+
+    localpart: str = Field(
+        default="",
+        pattern=r"^[a-z0-9._=/+-]{0,100}$",
+        description="Name of the account that sends them, on each server name: one that nobody has, and that nobody "
+        "can register then. Empty: off.",
+    )
+    display_name: str = Field(default="Server Notices", description="Its display name.")
+    avatar_url: str = Field(default="", description="Its avatar, and the room's (`mxc://…`). Empty: none.")
+    room_name: str = Field(default="Server Notices", description="Name of the rooms.")
+
+    def sender(self, server_name: str) -> str:
+        """The user ID of the account on this server."""
+        return f"@{self.localpart}:{server_name}"
+
+
 class CapabilitySettings(Section):
     """What users may change of their accounts (`GET /capabilities`). Administrators' tools are not concerned."""
 

@@ -23,6 +23,7 @@ from service_kit.account_settings import (
     CapabilitySettings,
     LoginSettings,
     OpenIdSettings,
+    ServerNoticeSettings,
     SupportSettings,
     TurnSettings,
 )
@@ -333,6 +334,7 @@ class Settings(BaseSettings):
     sessions: SessionSettings = Field(default=SessionSettings(), description="")
     login: LoginSettings = Field(default=LoginSettings(), description="")
     capabilities: CapabilitySettings = Field(default=CapabilitySettings(), description="")
+    server_notices: ServerNoticeSettings = Field(default=ServerNoticeSettings(), description="")
     openid: OpenIdSettings = Field(default=OpenIdSettings(), description="")
     support: SupportSettings = Field(default=SupportSettings(), description="")
     turn: TurnSettings = Field(default=TurnSettings(), description="")

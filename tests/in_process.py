@@ -71,6 +71,7 @@ class InProcessServer:
             shards=SHARDS,
             worker="roomserver-1",
             settings=settings.rooms,
+            notices_localpart=settings.server_notices.localpart,
             hosted_servers=self.hosted_servers,
         )
         self.userserver = UserserverService(

@@ -22,6 +22,7 @@ from userserver.devices import Devices
 from userserver.filters import Filters
 from userserver.login_tokens import LoginTokens
 from userserver.moderation import Moderation
+from userserver.notice_rooms import NoticeRooms
 from userserver.passwords import Passwords
 from userserver.profiles import Profiles
 from userserver.push_rules import PushRules
@@ -64,6 +65,7 @@ class UserShardDomain:
         auth_sessions = AuthSessions(store, unapplied)
         registration_tokens = RegistrationTokens(store, unapplied)
         content_reports = ContentReports(store, shard)
+        notice_rooms = NoticeRooms(store, unapplied)
         self._rules: dict[str, Rule] = {
             "register_user": Rule(accounts.prepare_register, accounts.register),
             "check_username": Rule(accounts.prepare_check_username, accounts.check_username),
@@ -97,6 +99,7 @@ class UserShardDomain:
             "list_content_reports": Rule(content_reports.prepare_list, content_reports.list_reports),
             "send_to_device": Rule(to_device.prepare_send, to_device.send),
             "delivered_to_device": Rule(to_device.prepare_delivered, to_device.delivered),
+            "claim_notice_room": Rule(notice_rooms.prepare, notice_rooms.claim),
         }
 
     async def recover(self, position: int) -> None:

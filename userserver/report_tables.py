@@ -1,10 +1,10 @@
-"""What users reported, for those who look after the server: by day, and gone after half a year."""
+"""Between users and those who look after the server: what users reported, where they are told something."""
 
 from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from service_kit.rpc.pb.facts_pb2 import ContentReportFact
+from service_kit.rpc.pb.facts_pb2 import ContentReportFact, NoticeRoomFact
 from service_kit.shards import Shard
 from service_kit.store.interface import Put, Write
 from service_kit.store.schema import Table
@@ -30,6 +30,15 @@ class ContentReportRow(NamedTuple):
     reason: str
 
 
+class NoticeRoomRow(NamedTuple):
+    """The room in which the server tells a user something."""
+
+    user_id: str
+    room_id: str
+    claimed_at_ms: int
+
+
+NOTICE_ROOMS = Table("notice_rooms", NoticeRoomRow, partition_key=1, clustering_key=0, writer="userserver")
 CONTENT_REPORTS = Table(
     "content_reports",
     ContentReportRow,
@@ -38,7 +47,7 @@ CONTENT_REPORTS = Table(
     writer="userserver",
     ttl_s=REPORT_LIFETIME_S,
 )
-REPORT_TABLES: tuple[Table[Any], ...] = (CONTENT_REPORTS,)
+REPORT_TABLES: tuple[Table[Any], ...] = (CONTENT_REPORTS, NOTICE_ROOMS)
 
 
 def content_report_writes(shard: Shard, position: int, user_id: str, fact: ContentReportFact) -> list[Write]:
@@ -54,3 +63,7 @@ def content_report_writes(shard: Shard, position: int, user_id: str, fact: Conte
         fact.reason,
     )
     return [Put(CONTENT_REPORTS, row)]
+
+
+def notice_room_writes(shard: Shard, position: int, user_id: str, fact: NoticeRoomFact) -> list[Write]:
+    return [Put(NOTICE_ROOMS, NoticeRoomRow(fact.user_id, fact.room_id, fact.claimed_at_ms))]

@@ -21,7 +21,7 @@ from service_kit.shards import Shard
 from service_kit.store.interface import Delete, Put, Write
 from service_kit.store.schema import Table
 from userserver.credential_tables import CREDENTIAL_TABLES, CREDENTIAL_WRITES
-from userserver.report_tables import REPORT_TABLES, content_report_writes
+from userserver.report_tables import REPORT_TABLES, content_report_writes, notice_room_writes
 
 WRITER = "userserver"
 
@@ -317,4 +317,5 @@ _WRITES: dict[str, Callable[[Shard, int, str, Any], list[Write]]] = {
     "content_report": content_report_writes,
     "to_device": _to_device,
     "to_device_delivered": _to_device_delivered,
+    "notice_room": notice_room_writes,
 }

@@ -133,7 +133,7 @@ async def register(
     if body.type == APPLICATION_SERVICE:
         raise AppserviceLoginUnsupported("This server does not support application services")
     _check_open(settings.registration)
-    await _check_name(body, server_name, users)
+    await _check_name(body, server_name, users, settings)
     if body.password is not None:
         check_new_password(body.password, settings.passwords)
     demand = stages.demand(f"register {server_name}", request.client_ip)
@@ -150,7 +150,7 @@ async def check_username_availability(
     username = request.query_value("username")
     if not username:
         raise MissingParam("Which username?")
-    await _check_available(users, new_user_id(username, hosted.for_host(request.header(b"host"))))
+    await _check_available(users, new_user_id(username, hosted.for_host(request.header(b"host"))), settings)
     return {"available": True}
 
 
@@ -178,7 +178,7 @@ def _check_open(settings: RegistrationSettings) -> None:
         raise Forbidden("Registration is disabled on this server")
 
 
-async def _check_name(body: RegisterRequest, server_name: str, users: CommandClient) -> None:
+async def _check_name(body: RegisterRequest, server_name: str, users: CommandClient, settings: Settings) -> None:
     """Whether the name can be had. Guests who become ordinary users "are also required to specify the `username`
     parameter to the value of the local part of their username": theirs is taken, by themselves.
     """
@@ -189,7 +189,7 @@ async def _check_name(body: RegisterRequest, server_name: str, users: CommandCli
         if guest_id != new_user_id(body.username, server_name):
             raise Forbidden("This is not the access token of that guest")
     elif body.username is not None:
-        await _check_available(users, new_user_id(body.username, server_name))
+        await _check_available(users, new_user_id(body.username, server_name), settings)
 
 
 async def _guest_of(access_token: str, users: CommandClient) -> str:
@@ -202,8 +202,10 @@ async def _guest_of(access_token: str, users: CommandClient) -> str:
     return owner.user_id if owner.guest and not owner.soft_logged_out else ""
 
 
-async def _check_available(users: CommandClient, user_id: str) -> None:
-    if await user_exists(users, user_id):
+async def _check_available(users: CommandClient, user_id: str, settings: Settings) -> None:
+    notices = settings.server_notices
+    is_reserved = bool(notices.localpart) and user_id == notices.sender(server_name_of(user_id))
+    if is_reserved or await user_exists(users, user_id):
         raise UserInUse("This user name is taken")
 
 

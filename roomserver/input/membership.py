@@ -17,6 +17,7 @@ import orjson
 from matrix_protocol.errors import (
     BadJson,
     BadState,
+    CannotLeaveServerNoticeRoom,
     Forbidden,
     GuestAccessForbidden,
     InvalidParam,
@@ -111,6 +112,8 @@ def change(shard: OwnedShard, room: RoomInMemory, draft: EventDraft, prepared: P
     elif membership == "invite":
         _check_invited(target, shard.hosted_servers)
     current = shard.current_event(room, MEMBER, target, prepared.current)
+    if former == "invite" and membership == "leave":
+        _check_may_reject(shard, draft, current)
     event = new_event(room, draft, shard.hosted_servers, batch.now_ms)
     if (same := _unchanged(current, draft, former)) is not None:
         return same
@@ -127,6 +130,17 @@ def _predecessor_of(room: RoomInMemory) -> str:
     predecessor = None if create_event is None else create_event.content.get("predecessor")
     room_id = predecessor.get("room_id") if isinstance(predecessor, dict) else None
     return room_id if isinstance(room_id, str) and is_valid_room_id(room_id) else ""
+
+
+def _check_may_reject(shard: OwnedShard, draft: EventDraft, invite: bytes | None) -> None:
+    """ "Attempting to reject the invite must result in a `M_CANNOT_LEAVE_SERVER_NOTICE_ROOM` error."
+
+    Spec: https://spec.matrix.org/v1.19/client-server-api/#server-notices
+    """
+    if not shard.notices_localpart or draft.sender != draft.state_key or invite is None:
+        return
+    if orjson.loads(invite)["sender"] == f"@{shard.notices_localpart}:{server_name_of(draft.sender)}":
+        raise CannotLeaveServerNoticeRoom("The server's messages to you cannot be refused; join, and leave if you like")
 
 
 def _must_read(shard: OwnedShard, room: RoomInMemory, body: ChangeMembership) -> bool:

@@ -70,6 +70,7 @@ class Surroundings(NamedTuple):
     resolver_threads: ResolverThreads
     members_max: int = 100_000
     delayed_events_per_user_max: int = 100
+    notices_localpart: str = ""
 
 
 class OwnedShard:
@@ -100,6 +101,8 @@ class OwnedShard:
         self.delayed_events = DelayedEvents(surroundings.clock, partial(surroundings.send_if_due, shard))
         self.delayed_events_per_user_max = surroundings.delayed_events_per_user_max
         self.shard_of_room = surroundings.shard_of_room
+        self.notices_localpart = surroundings.notices_localpart
+        """Of the account that sends server notices; "" = none."""
         self._progress = surroundings.progress_of(shard)
         self._loading: dict[str, asyncio.Future[None]] = {}
 

@@ -10,10 +10,12 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
-from tests.end_to_end.client import Client, Refused
+from tests.end_to_end.client import Client, Refused, bodies
+from tests.end_to_end.conftest import TWO_OF_EACH
 from tests.end_to_end.server import ROOT, PlexusServer, read_url
 
 pytestmark = pytest.mark.slow
@@ -107,3 +109,32 @@ def test_the_first_chat_in_the_readme_works(new_server: PlexusServer, tmp_path: 
     )
     assert done.returncode == 0, done.stderr
     assert "Hello, Bob" in done.stdout.splitlines()[-1]
+
+
+async def test_operators_send_notices_and_read_reports(tmp_path: Path) -> None:
+    environment = {"PLEXUS_SERVER_NOTICES__LOCALPART": "server"}
+    server = PlexusServer(tmp_path, *TWO_OF_EACH, environment=environment)
+    try:
+        server.start()
+        async with Client(server.base_url) as alice, Client(server.base_url) as bob:
+            await alice.register("alice")
+            await bob.register("bob")
+            settings = tmp_path / "notices.yaml"
+            settings.write_text("server_notices: {localpart: server}\n")
+            send = ("notices", "send", "--config", str(settings))
+            for user in ("alice", "--all"):
+                sent = server.plexus(*send, user, input_text="The server moves tonight")
+                assert sent.returncode == 0, sent.stderr
+            assert "sent to 2 users" in sent.stdout
+            for client, notices in ((alice, 2), (bob, 1)):
+                (room_id,) = (await client.sync())["rooms"]["invite"]
+                with pytest.raises(Refused, match="M_CANNOT_LEAVE_SERVER_NOTICE_ROOM"):
+                    await client.request("POST", f"/rooms/{quote(room_id)}/leave", {})
+                await client.join(room_id)
+                events = await client.all_messages(room_id)
+                assert bodies(events) == ["The server moves tonight"] * notices
+            await bob.request("POST", f"/rooms/{quote(room_id)}/report", {"reason": "who is this?"})
+            reports = server.plexus("reports", "--json")
+            assert [json.loads(line)["reporter"] for line in reports.stdout.splitlines()] == [bob.user_id]
+    finally:
+        server.close()

@@ -425,8 +425,18 @@ class ToDeviceDeliveredFact(_message.Message):
     positions: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, device_id: _Optional[str] = ..., through_position: _Optional[int] = ..., positions: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class NoticeRoomFact(_message.Message):
+    __slots__ = ("user_id", "room_id", "claimed_at_ms")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    CLAIMED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    room_id: str
+    claimed_at_ms: int
+    def __init__(self, user_id: _Optional[str] = ..., room_id: _Optional[str] = ..., claimed_at_ms: _Optional[int] = ...) -> None: ...
+
 class Fact(_message.Message):
-    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "to_device", "to_device_delivered", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token", "delayed_event_scheduled", "delayed_event_restarted", "delayed_event_finalised", "content_report")
+    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "to_device", "to_device_delivered", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token", "delayed_event_scheduled", "delayed_event_restarted", "delayed_event_finalised", "content_report", "notice_room")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
@@ -455,6 +465,7 @@ class Fact(_message.Message):
     DELAYED_EVENT_RESTARTED_FIELD_NUMBER: _ClassVar[int]
     DELAYED_EVENT_FINALISED_FIELD_NUMBER: _ClassVar[int]
     CONTENT_REPORT_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_ROOM_FIELD_NUMBER: _ClassVar[int]
     room_id: str
     user_id: str
     command_id: bytes
@@ -483,7 +494,8 @@ class Fact(_message.Message):
     delayed_event_restarted: _delayed_events_pb2.DelayedEventRestartedFact
     delayed_event_finalised: _delayed_events_pb2.FinalisedDelayedEvent
     content_report: ContentReportFact
-    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., to_device: _Optional[_Union[ToDeviceFact, _Mapping]] = ..., to_device_delivered: _Optional[_Union[ToDeviceDeliveredFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ..., delayed_event_scheduled: _Optional[_Union[_delayed_events_pb2.DelayedEventScheduledFact, _Mapping]] = ..., delayed_event_restarted: _Optional[_Union[_delayed_events_pb2.DelayedEventRestartedFact, _Mapping]] = ..., delayed_event_finalised: _Optional[_Union[_delayed_events_pb2.FinalisedDelayedEvent, _Mapping]] = ..., content_report: _Optional[_Union[ContentReportFact, _Mapping]] = ...) -> None: ...
+    notice_room: NoticeRoomFact
+    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., to_device: _Optional[_Union[ToDeviceFact, _Mapping]] = ..., to_device_delivered: _Optional[_Union[ToDeviceDeliveredFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ..., delayed_event_scheduled: _Optional[_Union[_delayed_events_pb2.DelayedEventScheduledFact, _Mapping]] = ..., delayed_event_restarted: _Optional[_Union[_delayed_events_pb2.DelayedEventRestartedFact, _Mapping]] = ..., delayed_event_finalised: _Optional[_Union[_delayed_events_pb2.FinalisedDelayedEvent, _Mapping]] = ..., content_report: _Optional[_Union[ContentReportFact, _Mapping]] = ..., notice_room: _Optional[_Union[NoticeRoomFact, _Mapping]] = ...) -> None: ...
 
 class FactDelivery(_message.Message):
     __slots__ = ("shard", "epoch", "after_position", "head_position", "facts")

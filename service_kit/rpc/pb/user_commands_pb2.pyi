@@ -380,8 +380,18 @@ class ListContentReports(_message.Message):
     limit: int
     def __init__(self, day: _Optional[int] = ..., after_report_id: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
 
+class ClaimNoticeRoom(_message.Message):
+    __slots__ = ("user_id", "room_id", "replaces_room_id")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    room_id: str
+    replaces_room_id: str
+    def __init__(self, user_id: _Optional[str] = ..., room_id: _Optional[str] = ..., replaces_room_id: _Optional[str] = ...) -> None: ...
+
 class UserCommand(_message.Message):
-    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag", "set_moderation", "get_account", "new_login_token", "login_with_token", "pass_stage", "get_stages", "use_registration_token", "report_content", "list_content_reports", "send_to_device", "delivered_to_device")
+    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag", "set_moderation", "get_account", "new_login_token", "login_with_token", "pass_stage", "get_stages", "use_registration_token", "report_content", "list_content_reports", "send_to_device", "delivered_to_device", "claim_notice_room")
     REGISTER_USER_FIELD_NUMBER: _ClassVar[int]
     LOGIN_WITH_PASSWORD_FIELD_NUMBER: _ClassVar[int]
     CHECK_PASSWORD_FIELD_NUMBER: _ClassVar[int]
@@ -414,6 +424,7 @@ class UserCommand(_message.Message):
     LIST_CONTENT_REPORTS_FIELD_NUMBER: _ClassVar[int]
     SEND_TO_DEVICE_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_TO_DEVICE_FIELD_NUMBER: _ClassVar[int]
+    CLAIM_NOTICE_ROOM_FIELD_NUMBER: _ClassVar[int]
     register_user: RegisterUser
     login_with_password: LoginWithPassword
     check_password: CheckPassword
@@ -446,7 +457,8 @@ class UserCommand(_message.Message):
     list_content_reports: ListContentReports
     send_to_device: SendToDevice
     delivered_to_device: DeliveredToDevice
-    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ..., set_moderation: _Optional[_Union[SetModeration, _Mapping]] = ..., get_account: _Optional[_Union[GetAccount, _Mapping]] = ..., new_login_token: _Optional[_Union[NewLoginToken, _Mapping]] = ..., login_with_token: _Optional[_Union[LoginWithToken, _Mapping]] = ..., pass_stage: _Optional[_Union[PassStage, _Mapping]] = ..., get_stages: _Optional[_Union[GetStages, _Mapping]] = ..., use_registration_token: _Optional[_Union[UseRegistrationToken, _Mapping]] = ..., report_content: _Optional[_Union[ReportContent, _Mapping]] = ..., list_content_reports: _Optional[_Union[ListContentReports, _Mapping]] = ..., send_to_device: _Optional[_Union[SendToDevice, _Mapping]] = ..., delivered_to_device: _Optional[_Union[DeliveredToDevice, _Mapping]] = ...) -> None: ...
+    claim_notice_room: ClaimNoticeRoom
+    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ..., set_moderation: _Optional[_Union[SetModeration, _Mapping]] = ..., get_account: _Optional[_Union[GetAccount, _Mapping]] = ..., new_login_token: _Optional[_Union[NewLoginToken, _Mapping]] = ..., login_with_token: _Optional[_Union[LoginWithToken, _Mapping]] = ..., pass_stage: _Optional[_Union[PassStage, _Mapping]] = ..., get_stages: _Optional[_Union[GetStages, _Mapping]] = ..., use_registration_token: _Optional[_Union[UseRegistrationToken, _Mapping]] = ..., report_content: _Optional[_Union[ReportContent, _Mapping]] = ..., list_content_reports: _Optional[_Union[ListContentReports, _Mapping]] = ..., send_to_device: _Optional[_Union[SendToDevice, _Mapping]] = ..., delivered_to_device: _Optional[_Union[DeliveredToDevice, _Mapping]] = ..., claim_notice_room: _Optional[_Union[ClaimNoticeRoom, _Mapping]] = ...) -> None: ...
 
 class TokenOwner(_message.Message):
     __slots__ = ("user_id", "device_id", "expires_at_ms", "soft_logged_out", "admin", "guest", "locked", "suspended")
@@ -521,7 +533,7 @@ class UserSummary(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ...) -> None: ...
 
 class UserReply(_message.Message):
-    __slots__ = ("session", "token_owner", "devices", "json", "filter_id", "users", "matched", "more", "account", "stages", "content_reports")
+    __slots__ = ("session", "token_owner", "devices", "json", "filter_id", "users", "matched", "more", "account", "stages", "content_reports", "room_id")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TOKEN_OWNER_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -533,6 +545,7 @@ class UserReply(_message.Message):
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
     CONTENT_REPORTS_FIELD_NUMBER: _ClassVar[int]
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     session: Session
     token_owner: TokenOwner
     devices: _containers.RepeatedCompositeFieldContainer[Device]
@@ -544,4 +557,5 @@ class UserReply(_message.Message):
     account: Account
     stages: _containers.RepeatedCompositeFieldContainer[AuthStage]
     content_reports: _containers.RepeatedCompositeFieldContainer[_facts_pb2.ContentReportFact]
-    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., token_owner: _Optional[_Union[TokenOwner, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., json: _Optional[bytes] = ..., filter_id: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserSummary, _Mapping]]] = ..., matched: _Optional[bool] = ..., more: _Optional[bool] = ..., account: _Optional[_Union[Account, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[AuthStage, _Mapping]]] = ..., content_reports: _Optional[_Iterable[_Union[_facts_pb2.ContentReportFact, _Mapping]]] = ...) -> None: ...
+    room_id: str
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., token_owner: _Optional[_Union[TokenOwner, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., json: _Optional[bytes] = ..., filter_id: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserSummary, _Mapping]]] = ..., matched: _Optional[bool] = ..., more: _Optional[bool] = ..., account: _Optional[_Union[Account, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[AuthStage, _Mapping]]] = ..., content_reports: _Optional[_Iterable[_Union[_facts_pb2.ContentReportFact, _Mapping]]] = ..., room_id: _Optional[str] = ...) -> None: ...
