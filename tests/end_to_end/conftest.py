@@ -52,7 +52,7 @@ def new_server(tmp_path: Path) -> Iterator[PlexusServer]:
 
 
 def _server(directory: Path, *options: str) -> Iterator[PlexusServer]:
-    server = PlexusServer(directory, *options)
+    server = PlexusServer(directory, *options, environment={"PLEXUS_REGISTRATION__GUESTS": "true"})
     try:
         yield server.start()
     finally:

@@ -33,3 +33,12 @@ export const numbered = (count) => Array.from({ length: count }, (_, index) => `
 export async function talk(client, roomId, words) {
     for (const word of words) await client.sendTextMessage(roomId, word);
 }
+
+/** Sends a message into a thread, as Element does: its panel makes the thread where the client has none yet. */
+export async function reply(client, roomId, rootId, body, more = {}) {
+    const room = client.getRoom(roomId);
+    const root = await until("the root is there", () => room.findEventById(rootId));
+    const thread = room.getThread(rootId) ?? room.createThread(rootId, root, [], true);
+    await until("the thread is loaded", () => thread.initialEventsFetched);
+    return client.sendMessage(roomId, rootId, { msgtype: "m.text", body, ...more });
+}

@@ -36,6 +36,20 @@ fact("an edit replaces the message where it is seen already", async () => {
     assert.equal(original.getOriginalContent().body, "teh");
 });
 
+fact("who syncs later gets the last edit with the message", async () => {
+    const [alice] = await users("alice");
+    const roomId = await roomOf(alice);
+    const { event_id: eventId } = await alice.sendTextMessage(roomId, "first wording");
+    await alice.sendMessage(roomId, edit(eventId, "second wording"));
+    const { event_id: editId } = await alice.sendMessage(roomId, edit(eventId, "third wording"));
+    const served = await alice.fetchRoomEvent(roomId, eventId);
+    assert.equal(served.content.body, "first wording");
+    assert.equal(served.unsigned["m.relations"]["m.replace"].event_id, editId);
+    const late = await user("late");
+    await late.joinRoom(roomId);
+    await until("late reads the last wording", () => texts(late, roomId)[0] === "third wording");
+});
+
 fact("nobody can edit another's message", async () => {
     const [alice, bob] = await users("alice", "bob");
     const roomId = await roomOf(alice, bob);
@@ -62,6 +76,35 @@ fact("reactions are counted, and one that is redacted goes", async () => {
     }
     await bob.redactEvent(roomId, bobs);
     await until("one is gone", () => reactions(alice, roomId, eventId).every(([, count]) => count === 1));
+});
+
+fact("the same reaction twice is refused as a duplicate", async () => {
+    const [alice] = await users("alice");
+    const roomId = await roomOf(alice);
+    const { event_id: eventId } = await alice.sendTextMessage(roomId, "cake?");
+    await alice.sendEvent(roomId, EventType.Reaction, reaction(eventId, "👍"));
+    const error = await refused(alice.sendEvent(roomId, EventType.Reaction, reaction(eventId, "👍")));
+    assert.equal(error.errcode, "M_DUPLICATE_ANNOTATION");
+});
+
+fact("relations of a message can be paged through by type", async () => {
+    const [alice] = await users("alice");
+    const roomId = await roomOf(alice);
+    const { event_id: eventId } = await alice.sendTextMessage(roomId, "vote");
+    const sent = [];
+    for (const key of ["a", "b", "c", "d", "e"]) {
+        sent.push((await alice.sendEvent(roomId, EventType.Reaction, reaction(eventId, key))).event_id);
+    }
+    await alice.sendMessage(roomId, edit(eventId, "vote!"));
+    const found = [];
+    let from;
+    do {
+        const page = await alice.relations(roomId, eventId, RelationType.Annotation, EventType.Reaction, { limit: 2, from });
+        assert.equal(page.originalEvent.getId(), eventId);
+        found.push(...page.events.map((event) => event.getId()));
+        from = page.nextBatch ?? undefined;
+    } while (from);
+    assert.deepEqual(found, sent.reverse());
 });
 
 fact("a reply names what it answers", async () => {

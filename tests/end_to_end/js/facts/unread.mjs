@@ -5,7 +5,7 @@ import { NotificationCountType, ReceiptType } from "matrix-js-sdk";
 
 import { clientOf, started, user, users } from "../client.mjs";
 import { fact, until } from "../fact.mjs";
-import { roomOf, talk, texts } from "../rooms.mjs";
+import { reply, roomOf, talk, texts } from "../rooms.mjs";
 
 const { Highlight, Total } = NotificationCountType;
 const session = (client) => ({
@@ -57,6 +57,24 @@ fact("unread messages and mentions are counted, and read ones are not", async ()
     await reader.sendTextMessage(roomId, "own words");
     await alice.sendTextMessage(roomId, "four");
     await until("only the new one", isUnread(again, roomId, 1, 0));
+});
+
+fact("a thread's unread messages are counted apart and read apart", async () => {
+    const [alice] = await users("alice");
+    const reader = await user("reader");
+    const roomId = await roomOf(alice, reader);
+    const { event_id: rootId } = await alice.sendTextMessage(roomId, "root");
+    await reply(alice, roomId, rootId, "reply");
+    await reply(alice, roomId, rootId, "you there?", mention(reader));
+    const room = reader.getRoom(roomId);
+    const inThread = (kind) => room.getThreadUnreadNotificationCount(rootId, kind);
+    await until("two in the thread, one a mention", () => inThread(Total) === 2 && inThread(Highlight) === 1);
+    assert.equal(room.getRoomUnreadNotificationCount(Total), 1);
+    const thread = await until("the thread", () => room.getThread(rootId));
+    await until("its last message", () => thread.liveTimeline.getEvents().some((e) => e.getContent().body === "you there?"));
+    await reader.sendReadReceipt(thread.liveTimeline.getEvents().at(-1));
+    await until("the thread is read", () => inThread(Total) === 0 && inThread(Highlight) === 0);
+    assert.equal(room.getRoomUnreadNotificationCount(Total), 1);
 });
 
 fact("the fully read marker is where another session finds it", async () => {
