@@ -19,3 +19,23 @@ fact("who types is seen, and no longer when it ends", async () => {
     await until("again", typing);
     await until("it ends by itself", () => !typing());
 });
+
+fact("a message to a device arrives once, at that device", async () => {
+    const [alice, bob] = await users("alice", "bob");
+    const arrived = { alice: [], bob: [] };
+    const listen = (name) => (event) => {
+        if (event.getType() === "test.whisper") arrived[name].push([event.getSender(), event.getContent().word]);
+    };
+    const listeners = [[alice, listen("alice")], [bob, listen("bob")]];
+    for (const [client, listener] of listeners) client.on(ClientEvent.ToDeviceEvent, listener);
+    const content = (word) => new Map([[bob.getUserId(), new Map([[bob.getDeviceId(), { word }]])]]);
+    await alice.sendToDevice("test.whisper", content("once"), "same-transaction");
+    await alice.sendToDevice("test.whisper", content("once"), "same-transaction");
+    await alice.sendToDevice("test.whisper", new Map([[bob.getUserId(), new Map([["*", { word: "all" }]])]]));
+    await until("both are there", () => arrived.bob.length >= 2);
+    await alice.sendToDevice("test.whisper", content("last"));
+    await until("and the last", () => arrived.bob.at(-1)[1] === "last");
+    for (const [client, listener] of listeners) client.off(ClientEvent.ToDeviceEvent, listener);
+    const from = alice.getUserId();
+    assert.deepEqual(arrived, { alice: [], bob: [[from, "once"], [from, "all"], [from, "last"]] });
+});

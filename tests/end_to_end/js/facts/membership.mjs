@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { EventType, JoinRule } from "matrix-js-sdk";
 
-import { user, users } from "../client.mjs";
+import { clientOf, started, user, users } from "../client.mjs";
 import { fact, refused, until } from "../fact.mjs";
 import { roomOf, roomWith, texts } from "../rooms.mjs";
 
@@ -56,6 +56,21 @@ fact("a kicked member is out, a banned one stays out until the ban is lifted", a
     await alice.unban(roomId, bob.getUserId());
     await bob.joinRoom(roomId);
     await until("bob is back", () => membership(bob, roomId) === "join");
+});
+
+fact("a room that was left and forgotten is in no list", async () => {
+    const [alice] = await users("alice");
+    const leaving = await user("leaving");
+    const roomId = await roomOf(alice, leaving);
+    await leaving.leave(roomId);
+    await until("it is left", () => membership(leaving, roomId) === "leave");
+    const session = { userId: leaving.getUserId(), accessToken: leaving.getAccessToken() };
+    const leftRooms = async () => (await (await started(clientOf(session))).syncLeftRooms()).map((room) => room.roomId);
+    assert.deepEqual(await leftRooms(), [roomId]);
+    await leaving.forget(roomId);
+    assert.equal(leaving.getRoom(roomId), null);
+    await until("it is forgotten", async () => (await leftRooms()).length === 0);
+    assert.equal((await refused(leaving.roomState(roomId))).errcode, "M_FORBIDDEN");
 });
 
 fact("what was said before one came stays hidden where history is for members", async () => {
