@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
@@ -50,6 +50,8 @@ from service_kit.ledger.domain import Outdated
 from service_kit.rpc.pb.facts_pb2 import Aggregate, ChildEvent, RelationFact, RoomEventFact, ThreadChange
 from service_kit.store.interface import Range
 
+T = TypeVar("T")
+
 INDIRECT: Final = Family.INDIRECT
 DEPTH_MAX: Final = 3
 """ "Homeservers SHOULD traverse at least 3 levels of relationships." """
@@ -70,14 +72,15 @@ class PreparedRelation(NamedTuple):
     """The relation of an event that is to be sent."""
 
     relation: Relation
+    sender: str
     ancestors: list[Parent]
     """the parent, its parent …; none if the relation does not count"""
     may_not_start_thread: bool = False
     annotation: AnnotationKey | None = None
-    annotated_by: str = ""
-    """the event that has annotated the parent in this way, as the table has it"""
-    replies: int = 0
-    """how many the sender has in the thread, as the table has it"""
+    annotated_by: str | None = ""
+    """the event that has annotated the parent in this way, as the table has it; None: memory knows"""
+    replies: int | None = 0
+    """how many the sender has in the thread, as the table has it; None: memory knows"""
 
 
 class PreparedLoss(NamedTuple):
@@ -88,7 +91,7 @@ class PreparedLoss(NamedTuple):
     ancestors: list[Parent]
     chunks: list[int]
     """where its rows stand, for each ancestor"""
-    replies: int
+    replies: int | None
     former: ChildEvent | None
     """the latest reply, or edit, of the parent but for this one …"""
     known_at: int
@@ -105,26 +108,28 @@ async def prepare_relation(
     ancestors = await _ancestors(shard, room_id, relation, RelatedEvent(sender, event_type, False, relation))
     if not ancestors:
         refused = relation.rel_type == THREAD and await shard.parents.load(room_id, relation.event_id) is not None
-        return PreparedRelation(relation, [], may_not_start_thread=refused)
+        return PreparedRelation(relation, sender, [], may_not_start_thread=refused)
     parent = ancestors[0]
     if relation.rel_type == ANNOTATION and relation.key is not None:
         key = AnnotationKey(room_id, parent.event_id, annotation_digest(sender, event_type, relation.key))
-        return PreparedRelation(relation, ancestors, False, key, await _annotated_by(shard, parent, key))
+        return PreparedRelation(relation, sender, ancestors, False, key, await _annotated_by(shard, parent, key))
     if relation.rel_type == THREAD:
-        return PreparedRelation(relation, ancestors, replies=await _replies(shard, parent, sender))
-    return PreparedRelation(relation, ancestors)
+        return PreparedRelation(relation, sender, ancestors, replies=await _replies(shard, parent, sender))
+    return PreparedRelation(relation, sender, ancestors)
 
 
 def check_relation(shard: OwnedShard, prepared: PreparedRelation) -> None:
-    """Raises NotRelatable, DuplicateAnnotation."""
+    """Raises NotRelatable, DuplicateAnnotation, Outdated."""
     if prepared.may_not_start_thread:
         raise NotRelatable("A thread cannot start from an event that relates to another one")
     if prepared.annotation is not None:
         # "Attempts to send such an annotation should be rejected with a 400 error and an error code of
         # `M_DUPLICATE_ANNOTATION`", "unless the first event has been redacted".
         known = shard.parents.annotations.get(prepared.annotation)
-        if prepared.annotated_by if known is None else known:
+        if _known(known, prepared.annotated_by):
             raise DuplicateAnnotation("You have sent this very reaction to this event already")
+    if prepared.relation.rel_type == THREAD and prepared.ancestors:
+        _known(shard.parents.replies.get(_participant(prepared.ancestors[0], prepared.sender)), prepared.replies)
 
 
 def add_relations(shard: OwnedShard, event: RoomEventFact, prepared: PreparedRelation, position: int) -> None:
@@ -178,8 +183,10 @@ async def prepare_loss(shard: OwnedShard, row: TimelineRow) -> PreparedLoss | No
     return PreparedLoss(relation, row, ancestors[: len(chunks)], chunks, replies, former, known_at)
 
 
-def check_loss(loss: PreparedLoss) -> None:
+def check_loss(shard: OwnedShard, loss: PreparedLoss) -> None:
     """Raises Outdated if what was read to take the redacted event's place is old by now."""
+    if loss.relation.rel_type == THREAD:
+        _known(shard.parents.replies.get(_participant(loss.ancestors[0], loss.child.sender)), loss.replies)
     changed_at = loss.ancestors[0].family_positions[_family(loss.relation)]
     if _is_latest(loss) and changed_at != loss.known_at:
         raise Outdated("What the event relates to has changed meanwhile; try again")
@@ -249,18 +256,18 @@ async def _ancestors(shard: OwnedShard, room_id: str, relation: Relation, child:
     return ancestors
 
 
-async def _annotated_by(shard: OwnedShard, parent: Parent, key: AnnotationKey) -> str:
+async def _annotated_by(shard: OwnedShard, parent: Parent, key: AnnotationKey) -> str | None:
     if shard.parents.annotations.get(key) is not None:
-        return ""  # memory knows better
+        return None
     await shard.wait_applied(parent.last_position)
     row = await shard.store.get(ANNOTATIONS, key)
     return "" if row is None else row.event_id
 
 
-async def _replies(shard: OwnedShard, root: Parent, user_id: str) -> int:
-    key = ParticipantKey(root.room_id, root.event_id, user_id)
-    if (known := shard.parents.replies.get(key)) is not None:
-        return known
+async def _replies(shard: OwnedShard, root: Parent, user_id: str) -> int | None:
+    key = _participant(root, user_id)
+    if shard.parents.replies.get(key) is not None:
+        return None
     await shard.wait_applied(root.last_position)
     row = await shard.store.get(THREAD_PARTICIPANTS, key)
     return 0 if row is None else row.replies
@@ -277,9 +284,8 @@ def _add_child(
         if not aggregate.HasField("edit") or _recency(child) > _recency(aggregate.edit):
             aggregate.edit.CopyFrom(child)
     elif prepared.relation.rel_type == THREAD:
-        key = ParticipantKey(parent.room_id, parent.event_id, child.sender)
-        known = shard.parents.replies.get(key)
-        replies = (prepared.replies if known is None else known) + 1
+        key = _participant(parent, child.sender)
+        replies = _known(shard.parents.replies.get(key), prepared.replies) + 1
         shard.parents.replies.put(key, replies)
         former = aggregate.latest_reply
         relation.thread.CopyFrom(_thread_change(parent, child.sender, replies, former))
@@ -301,9 +307,8 @@ def _lose_child(shard: OwnedShard, parent: Parent, loss: PreparedLoss, relation:
         if _is_latest(loss):
             _put_former(aggregate, "edit", loss.former)
     elif loss.relation.rel_type == THREAD:
-        participant = ParticipantKey(row.room_id, parent.event_id, row.sender)
-        known = shard.parents.replies.get(participant)
-        replies = max(0, (loss.replies if known is None else known) - 1)
+        participant = _participant(parent, row.sender)
+        replies = max(0, _known(shard.parents.replies.get(participant), loss.replies) - 1)
         shard.parents.replies.put(participant, replies)
         left = aggregate.latest_reply if _is_latest(loss) else ChildEvent()
         relation.thread.CopyFrom(_thread_change(parent, row.sender, replies, left))
@@ -314,6 +319,18 @@ def _lose_child(shard: OwnedShard, parent: Parent, loss: PreparedLoss, relation:
             aggregate.participants -= 1
             if row.sender in aggregate.participant_user_ids:
                 aggregate.participant_user_ids.remove(row.sender)
+
+
+def _known(in_memory: T | None, in_table: T | None) -> T:
+    """Memory knows better. Raises Outdated if it knew when the command was prepared, and has let go of it since."""
+    known = in_table if in_memory is None else in_memory
+    if known is None:
+        raise Outdated("Too much has changed meanwhile; try again")
+    return known
+
+
+def _participant(root: Parent, user_id: str) -> ParticipantKey:
+    return ParticipantKey(root.room_id, root.event_id, user_id)
 
 
 def _thread_change(root: Parent, user_id: str, replies: int, former: ChildEvent) -> ThreadChange:

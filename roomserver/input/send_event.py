@@ -178,7 +178,7 @@ def _send_message(
     if draft.redacts is not None:
         redacted = redacted_event(room, event, prepared.target)
         if redacted is not None and prepared.loss is not None:
-            check_loss(prepared.loss)
+            check_loss(shard, prepared.loss)
     append_event(shard, room, event, draft, batch, redacted=redacted, relation=prepared.relation, loss=prepared.loss)
     return event.event_id
 

@@ -25,7 +25,7 @@ from roomserver.tables import (
     TimelineRow,
 )
 from service_kit.rpc.pb.room_queries_pb2 import ThreadsRequest
-from service_kit.store.interface import SCAN_ROWS_MAX, Range, Store
+from service_kit.store.interface import Range, Store
 
 ROWS_PER_PAGE_MAX: Final = 2000
 """Threads that are looked at for one page, however few of them are wanted."""
@@ -73,12 +73,18 @@ class ThreadsPage:
             reverse=True,
         )
         for row in buckets:
-            window = Range(through=position)
-            rows = await self._store.scan(
-                THREADS_BY_ROOM, (room_id, row.bucket), range=window, limit=SCAN_ROWS_MAX, reverse=True
-            )
-            for thread in rows:
-                yield thread
+            rows: list[ThreadRow] | None = None
+            while rows is None or len(rows) == READ_TOGETHER:
+                rows = await self._store.scan(
+                    THREADS_BY_ROOM,
+                    (room_id, row.bucket),
+                    range=Range(through=position),
+                    limit=READ_TOGETHER,
+                    reverse=True,
+                )
+                for thread in rows:
+                    position = thread.position - 1
+                    yield thread
 
     async def _shown(self, threads: Sequence[ThreadRow]) -> list[TimelineRow]:
         """The roots of those that are wanted and that the viewer may see."""
