@@ -61,7 +61,14 @@ async def get_public_rooms(
     return await public_rooms(asker, shards, Wish(server_name, query.limit, query.since))
 
 
-@endpoint("POST", "/_matrix/client/v3/publicRooms", operation="queryPublicRooms", rate_limit=DIRECTORY, guests=True)
+@endpoint(
+    "POST",
+    "/_matrix/client/v3/publicRooms",
+    operation="queryPublicRooms",
+    rate_limit=DIRECTORY,
+    guests=True,
+    suspended=True,
+)
 async def query_public_rooms(
     body: PublicRoomsBody,
     query: ServerQuery,

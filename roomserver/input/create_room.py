@@ -39,7 +39,7 @@ from roomserver.input.canonical_alias import CANONICAL_ALIAS, check_aliases
 from roomserver.input.event_fact import event_fact
 from roomserver.input.initial_events import CreateRoomRequest, initial_events, parse_request
 from roomserver.input.new_event import EventDraft, new_event, signing_key_of
-from roomserver.input.publication import publish
+from roomserver.input.publication import check_may_publish, publish
 from roomserver.state.auth_state import RoomAuthState
 from roomserver.state.compact import MEMBER
 from roomserver.state.room import RoomInMemory
@@ -73,6 +73,9 @@ def execute(shard: OwnedShard, room_id: str, body: CreateRoom, prepared: Prepare
     if prepared.exists or shard.rooms.get(room_id) is not None:
         raise RoomInUse("There is a room of this ID already")
     hosted_servers = shard.hosted_servers
+    is_published = prepared.request.visibility == "public"
+    if is_published:
+        check_may_publish(shard, server_name_of(body.creator))
     room = RoomInMemory(room_id, prepared.rules)
     create_event = make_create_event(room, body.creator, body.origin_server_ts_ms, prepared.request, hosted_servers)
     facts = [take_place(shard, room, create_event)]
@@ -90,7 +93,7 @@ def execute(shard: OwnedShard, room_id: str, body: CreateRoom, prepared: Prepare
     for fact in facts:
         room.last_position = batch.add(fact)
     shard.rooms.add(room)
-    if prepared.request.visibility == "public":
+    if is_published:
         # "A `public` visibility indicates that the room will be shown in the published room list."
         publish(shard, room, server_name_of(body.creator), batch)
     return RoomReply(event_id=create_event.event_id, room_id=room_id)

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from matrix_protocol.errors import Forbidden, NotFound
+from matrix_protocol.errors import Forbidden, NotFound, ResourceLimitExceeded
+from matrix_protocol.json_types import JsonObject
 from matrix_protocol.power_levels import can_send_state
 from matrix_protocol.room_summary import SUMMARY_STATE_TYPES, published_room
 from roomserver.state.compact import MEMBER
@@ -25,6 +26,9 @@ from service_kit.rpc.pb.room_commands_pb2 import RoomReply
 from service_kit.rpc.pb.room_directory_pb2 import PublishedRoomFact, SetVisibility
 
 CANONICAL_ALIAS: Final = "m.room.canonical_alias"
+TEXT_CHARACTERS_MAX: Final = 1000
+ROOMS_MAX: Final = 50_000
+"""In the part of one server's directory that lies in one shard: some 100 MB."""
 _SHOWN_TYPES: Final = frozenset({*SUMMARY_STATE_TYPES, MEMBER})
 assert KEPT_TYPES.issuperset(SUMMARY_STATE_TYPES), "an entry is made from memory alone"
 
@@ -44,10 +48,18 @@ def execute(shard: OwnedShard, room_id: str, body: SetVisibility, room: RoomInMe
     if not body.permitted and not (is_member and can_send_state(room.power_levels(), body.user_id, CANONICAL_ALIAS)):
         raise Forbidden("Only who may set the room's aliases may change whether it is in the directory")
     if body.published:
+        check_may_publish(shard, body.server_name)
         publish(shard, room, body.server_name, batch)
     elif shard.published.is_published(body.server_name, room_id):
         unpublish(shard, room_id, body.server_name, batch)
     return RoomReply(room_id=room_id)
+
+
+def check_may_publish(shard: OwnedShard, server_name: str) -> None:
+    """Raises ResourceLimitExceeded."""
+    directory = shard.published.directory(server_name)
+    if directory is not None and len(directory) >= ROOMS_MAX:
+        raise ResourceLimitExceeded("The directory is full: take rooms out of it first")
 
 
 def publish(shard: OwnedShard, room: RoomInMemory, server_name: str, batch: Batch) -> None:
@@ -71,7 +83,7 @@ def follow(shard: OwnedShard, room: RoomInMemory, changed_type: str, batch: Batc
 
 def _put(shard: OwnedShard, room: RoomInMemory, server_name: str, batch: Batch) -> None:
     joined_members = room.state.count("join")
-    entry_json = orjson.dumps(published_room(room.room_id, content_of(room), joined_members))
+    entry_json = orjson.dumps(_shortened(published_room(room.room_id, content_of(room), joined_members)))
     directory = shard.published.directory(server_name)
     if directory is not None and directory.shows(room.room_id, entry_json):
         return
@@ -84,6 +96,17 @@ def _put(shard: OwnedShard, room: RoomInMemory, server_name: str, batch: Batch) 
         entry_json=entry_json,
     )
     batch.add(Fact(published_room=fact))
+
+
+def _shortened(entry: JsonObject) -> JsonObject:
+    """NOTSPEC: a topic may have 60 KB, and 500 of them on one page are an attack. A long text is cut; what would be
+    wrong when cut (a URL, an alias) is left out.
+    """
+    return {
+        name: value[:TEXT_CHARACTERS_MAX] if name in ("name", "topic") else value
+        for name, value in entry.items()
+        if not isinstance(value, str) or name in ("name", "topic") or len(value) <= TEXT_CHARACTERS_MAX
+    }
 
 
 def content_of(room: RoomInMemory) -> Any:

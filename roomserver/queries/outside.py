@@ -35,7 +35,7 @@ from service_kit.store.interface import Range
 ROOMS_MAX: Final = 100
 """In one question."""
 CHILDREN_MAX: Final = 1000
-CHILDREN_BYTES_MAX: Final = 1024 * 1024
+CHILDREN_BYTES_MAX: Final = 256 * 1024
 """Both of one space; what is beyond is left out."""
 
 

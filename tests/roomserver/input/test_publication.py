@@ -5,7 +5,8 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from matrix_protocol.errors import Forbidden, InvalidParam, NotFound
+from matrix_protocol.errors import Forbidden, InvalidParam, NotFound, ResourceLimitExceeded
+from roomserver.input import publication
 from service_kit.ledger.append import read_shard
 from service_kit.rpc.pb.facts_pb2 import Fact
 from service_kit.rpc.pb.room_directory_pb2 import PublishedRoomsRequest, SetVisibility, VisibilityRequest
@@ -121,6 +122,33 @@ async def test_nothing_is_added_for_messages_and_for_rooms_in_no_directory(scene
         for row in await read_shard(scene.store, shard, 0, 500)
     ]
     assert [fact.published_room.joined_members for fact in facts if fact.HasField("published_room")] == [1]
+
+
+async def test_a_directory_has_room_for_so_many(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publication, "ROOMS_MAX", 1)
+    room_ids = [await scene.create_room(preset="public_chat") for _ in range(8)]
+    for shard in SHARDS.all_of(ROOM):
+        first, second, *_ = [room_id for room_id in room_ids if scene.shard_of(room_id) == shard]
+        await publish(scene, first)
+        with pytest.raises(ResourceLimitExceeded):
+            await publish(scene, second)
+    with pytest.raises(ResourceLimitExceeded):
+        await scene.create_room(visibility="public")
+    assert len(await directory(scene)) == 2
+
+
+async def test_long_texts_are_cut_and_what_cannot_be_cut_is_left_out(scene: Scene) -> None:
+    long = "é" * 5000
+    await scene.create_room(
+        visibility="public",
+        name=long,
+        topic=long,
+        creation_content={"type": "x" * 1001},
+        initial_state=[{"type": "m.room.avatar", "content": {"url": "mxc://a.example/" + "x" * 1000}}],
+    )
+    (entry,) = await directory(scene)
+    assert (entry["name"], entry["topic"]) == ("é" * 1000, "é" * 1000)
+    assert {"avatar_url", "room_type"} & set(entry) == set()
 
 
 @pytest.mark.parametrize("limit", [0, 1002, -1])
