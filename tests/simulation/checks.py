@@ -120,6 +120,26 @@ def _first_difference(seen: list[str], expected: list[str]) -> str:
     return f"{min(len(seen), len(expected))}: the end"
 
 
+def check_aliases(truth: Truth, clients: list[Client], trace: Trace) -> None:
+    """An alias goes from no room to one and back, in one ledger; who was told that they have it, had it."""
+    pointing: dict[str, str] = {}
+    had: set[tuple[str, str, str]] = set()
+    for shard, facts in truth.facts.items():
+        for position, fact in facts:
+            if fact.WhichOneof("body") != "alias":
+                continue
+            body = fact.alias
+            if body.former_room_id != pointing.get(body.alias, ""):
+                words = f"{body.alias} at {shard} {position} was {pointing.get(body.alias)}, not {body.former_room_id}"
+                trace.violation("an alias points to one room", words)
+            pointing[body.alias] = body.room_id
+            had.add((body.alias, body.room_id, body.creator))
+    for client in clients:
+        for claimed in client.claimed:
+            if claimed not in had:
+                trace.violation("no acknowledged alias is lost", f"{client.name}: {claimed}")
+
+
 def check_tables(truth: Truth, database: Database, trace: Trace) -> None:
     """Tables made again from the ledger are the tables that are there."""
     again = MemoryStore(TABLES, atomic_tables=False, clock=database.memory._clock)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ V3 = "/_matrix/client/v3"
 PASSWORD = "correct horse battery"
 REQUEST_TIMEOUT_S = 35.0
 COUNTER = "org.example.counter"
+ALIASES = 4
 
 
 class Answer(NamedTuple):
@@ -33,6 +35,14 @@ class Acknowledged(NamedTuple):
     event_type: str
     client_txn_id: str
     """"" for state"""
+
+
+class Claimed(NamedTuple):
+    """An alias that was set, and answered with yes."""
+
+    alias: str
+    room_id: str
+    user_id: str
 
 
 class Seen:
@@ -56,6 +66,7 @@ class Client:
         self.user_id = ""
         self.device_id = ""
         self.acknowledged: list[Acknowledged] = []
+        self.claimed: list[Claimed] = []
         self.seen: dict[str, Seen] = {}
         self.since = ""
         self.counter = 0
@@ -81,7 +92,9 @@ class Client:
             status, answer = await self.cluster.request(node, method, V3 + path, content, self._headers)
         return Answer(status, orjson.loads(answer) if answer else None)
 
-    async def insist(self, method: str, path: str, body: object = None, **more: Any) -> Answer:
+    async def insist(
+        self, method: str, path: str, body: object = None, *, refusals: Sequence[int] = (403, 404), **more: Any
+    ) -> Answer:
         """The same request until it is answered, by yes or by no."""
         while True:
             try:
@@ -90,7 +103,7 @@ class Client:
                 self.trace.add("client", f"{self.name} {method} {path[:60]}: {type(error).__name__}, again")
             else:
                 if answer.status < 500 and answer.status != 429:
-                    if answer.status not in (200, 403, 404):
+                    if answer.status not in (200, *refusals):
                         self.trace.violation("no surprise", f"{self.name} {method} {path}: {answer}")
                     return answer
                 self.trace.add("client", f"{self.name} {method} {path[:60]}: {answer.status}, again")
@@ -142,6 +155,26 @@ class Client:
     async def kick(self, room_id: str, user_id: str) -> None:
         answer = await self.insist("POST", f"/rooms/{quote(room_id)}/kick", {"user_id": user_id})
         self.trace.add("client", f"{self.name} kicks {user_id} from {room_id[:8]}: {answer.status}")
+
+    async def claim(self, room_id: str) -> None:
+        """One of a few aliases, which others want, too; or give it back."""
+        alias = f"#alias{self.rng.randrange(ALIASES)}:example.org"
+        path = f"/directory/room/{quote(alias)}"
+        if self.rng.random() < 0.3:
+            answer = await self.insist("DELETE", path)
+            words = "gives back"
+        else:
+            answer = await self.insist("PUT", path, {"room_id": room_id}, refusals=(403, 409))
+            words = "claims"
+            if answer.status == 200:
+                self.claimed.append(Claimed(alias, room_id, self.user_id))
+        self.trace.add("client", f"{self.name} {words} {alias} for {room_id[:8]}: {answer.status}")
+
+    async def show(self, room_id: str) -> None:
+        """The room in the directory, or not."""
+        body = {"visibility": self.rng.choice(("public", "private"))}
+        answer = await self.insist("PUT", f"/directory/list/room/{quote(room_id)}", body)
+        self.trace.add("client", f"{self.name} makes {room_id[:8]} {body['visibility']}: {answer.status}")
 
     async def count(self) -> None:
         self.counter += 1

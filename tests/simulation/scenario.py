@@ -27,7 +27,7 @@ from service_kit.shards import ShardMap
 from sync_api.user_view import UserView
 from sync_api.waiter import Waiter
 from tests.simulation.bus import BusRates
-from tests.simulation.checks import Truth, check_acknowledged, check_tables, difference_of
+from tests.simulation.checks import Truth, check_acknowledged, check_aliases, check_tables, difference_of
 from tests.simulation.clients import Client
 from tests.simulation.cluster import Cluster, Node
 from tests.simulation.faults import KINDS, Misfortunes
@@ -166,8 +166,12 @@ class Scenario:
                 await client.leave(room_id)
             elif chance < 0.91:
                 await client.kick(room_id, rng.choice(self.clients).user_id)
-            else:
+            elif chance < 0.95:
                 await client.join(room_id)
+            elif chance < 0.98:
+                await client.claim(room_id)
+            else:
+                await client.show(room_id)
             await asyncio.sleep(rng.expovariate(1 / self.profile.pause_s))
 
     async def _read(self, client: Client) -> None:
@@ -206,6 +210,7 @@ class Scenario:
         await asyncio.sleep(SLOW_S[1] + 1.0)  # tables are written behind, and some writes were slow on their way
         truth = Truth(self.cluster.database, self.profile.shards)
         check_acknowledged(truth, self.clients, self.trace)
+        check_aliases(truth, self.clients, self.trace)
         check_tables(truth, self.cluster.database, self.trace)
 
 
