@@ -3,9 +3,11 @@
     registration.mode token     m.login.registration_token
     recaptcha_site_key          m.login.recaptcha
     policies                    m.login.terms
+    email: required             m.login.email.identity
+    email: optional             that, or m.login.dummy
     nothing of these            m.login.dummy
 
-Everything that is configured is in every flow, in this order.
+What is configured is in every flow, in this order.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from api_gateway.email_validation import REGISTER, EmailValidation
 from api_gateway.recaptcha import Recaptcha
 from api_gateway.registration_tokens import RegistrationTokens
 from api_gateway.user_interactive_auth import (
     DUMMY,
+    EMAIL,
     RECAPTCHA,
     REGISTRATION_TOKEN,
     TERMS,
@@ -30,12 +34,13 @@ from service_kit.registration_settings import PolicySettings, RegistrationSettin
 
 
 class RegistrationStages:
-    def __init__(self, settings: RegistrationSettings, tokens: RegistrationTokens) -> None:
+    def __init__(self, settings: RegistrationSettings, tokens: RegistrationTokens, email: EmailValidation) -> None:
         self._settings = settings
+        self._email = email
         self._tokens = tokens
         self._recaptcha = Recaptcha(settings)
 
-    def demand(self, purpose: str, client_ip: str) -> Demand:
+    def demand(self, server_name: str, client_ip: str) -> Demand:
         settings = self._settings
         checks: dict[str, Check] = {}
         params: dict[str, object] = {}
@@ -47,9 +52,22 @@ class RegistrationStages:
         if settings.policies:
             checks[TERMS] = nothing_to_prove
             params[TERMS] = {"policies": {policy.id: _shown(policy) for policy in settings.policies}}
-        if not checks:
-            checks[DUMMY] = nothing_to_prove
-        return Demand(purpose, checks, [list(checks)], params)
+        flows = [[*checks, *last] for last in self._last_stages(bool(checks))]
+        checks[DUMMY] = nothing_to_prove
+        checks[EMAIL] = lambda auth: self._email.stage(auth, REGISTER, server_name)
+        wanted = {stage for flow in flows for stage in flow}
+        checks = {stage: check for stage, check in checks.items() if stage in wanted}
+        return Demand(f"register {server_name}", checks, flows, params)
+
+    def _last_stages(self, has_others: bool) -> list[list[str]]:
+        """The ends that flows can have. A dummy stage tells the one without e-mail from the other, "if the client was
+        intending to then complete the email auth stage".
+        """
+        if self._settings.email == "required":
+            return [[EMAIL]]
+        if self._settings.email == "optional":
+            return [[DUMMY], [EMAIL]]
+        return [[]] if has_others else [[DUMMY]]
 
     async def _check_token(self, auth: AuthData) -> object:
         """Whether an account could be made with it is remembered by its hash: it is taken when one is made."""

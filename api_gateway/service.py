@@ -8,16 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 from api_gateway import endpoints
+from api_gateway.email_validation import EmailValidation
 from api_gateway.ignored_users import IgnoredUsers
+from api_gateway.login_identifiers import LoginIdentifiers
 from api_gateway.new_rooms import NewRooms
 from api_gateway.openid_tokens import OpenIdTokens
 from api_gateway.passed_stages import StagesAtUserserver
+from api_gateway.password_reset import PasswordReset
 from api_gateway.password_stage import PasswordAuth
 from api_gateway.read_marking import ReadMarks
 from api_gateway.registration_stages import RegistrationStages
 from api_gateway.registration_tokens import RegistrationTokens
 from api_gateway.related_events import RelatedEvents
 from api_gateway.room_upgrade import RoomUpgrades
+from api_gateway.third_party_ids import ThirdPartyIds
 from api_gateway.user_interactive_auth import UserInteractiveAuth
 from service_kit.bus.interface import Bus
 from service_kit.clock import Clock
@@ -31,6 +35,7 @@ from service_kit.http.shared_rate_limits import SharedRateLimits
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.queries import AskedRoomQueries, Asker, RoomQueries
 from service_kit.shards import ShardMap
+from service_kit.third_party_ids import ValidationCodes
 
 
 class ApiGateway:
@@ -53,6 +58,10 @@ class ApiGateway:
         self._shared_rate_limits = SharedRateLimits(rate_limits, bus, clock)
         interactive_auth = UserInteractiveAuth.of_cluster(hosted_servers, clock, StagesAtUserserver(commands))
         registration_tokens = RegistrationTokens(settings.registration, commands, clock)
+        third_party_ids = ThirdPartyIds(commands, clock, per_user_max=settings.email.addresses_max)
+        codes = ValidationCodes.of_cluster(hosted_servers)
+        validation = EmailValidation(settings, commands, third_party_ids, codes)
+        identifiers = LoginIdentifiers(third_party_ids)
         self._authentication = Authentication(commands, bus, shards, clock)
         self._ready = False
         new_rooms = NewRooms(hosted_servers, clock, settings.rooms.default_version)
@@ -61,11 +70,17 @@ class ApiGateway:
             Bus: bus,
             Clock: clock,
             CommandClient: commands,
+            EmailValidation: validation,
             HostedServers: hosted_servers,
             IgnoredUsers: IgnoredUsers(commands, clock),
             PasswordAuth: PasswordAuth(interactive_auth, commands, rate_limits),
             RegistrationStages: RegistrationStages(settings.registration, registration_tokens),
+            LoginIdentifiers: identifiers,
+            PasswordAuth: PasswordAuth(interactive_auth, commands, rate_limits, identifiers),
+            PasswordReset: PasswordReset(validation, third_party_ids),
+            RegistrationStages: RegistrationStages(settings.registration, registration_tokens, validation),
             RegistrationTokens: registration_tokens,
+            ThirdPartyIds: third_party_ids,
             UserInteractiveAuth: interactive_auth,
             OpenIdTokens: OpenIdTokens(hosted_servers, clock),
             NewRooms: new_rooms,

@@ -53,7 +53,7 @@ def user_id_from(identifier: dict[str, Any] | None, user: str | None, server_nam
         kind = identifier.get("type")
         if kind in THIRD_PARTY_ID_TYPES:
             # "In the case that the homeserver does not know about the supplied 3PID, the homeserver must respond
-            # with 403 Forbidden." We know none.
+            # with 403 Forbidden." No account has a telephone number; e-mail addresses: see `login_identifiers`.
             raise Forbidden(refusal)
         if kind != USER_ID_TYPE:
             raise error_from("M_UNKNOWN", "This type of identifier is not known here", 400)

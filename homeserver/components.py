@@ -103,6 +103,7 @@ class Composition:
         return service
 
     def _add_userserver(self) -> UserserverService:
+        from service_kit.third_party_ids import ValidationCodes
         from userserver.service import UserserverService
 
         kit = self._kit
@@ -113,6 +114,8 @@ class Composition:
             shards=kit.shards,
             worker=self._worker,
             settings=kit.settings.passwords,
+            codes=ValidationCodes.of_cluster(kit.hosted_servers),
+            email=kit.settings.email,
             grpc_address=self._grpc_address,
         )
         self.owners.append(service)

@@ -27,6 +27,7 @@ from service_kit.account_settings import (
     SupportSettings,
     TurnSettings,
 )
+from service_kit.email_settings import EmailSettings
 from service_kit.registration_settings import RegistrationSettings as RegistrationSettings
 from service_kit.settings_section import Section
 
@@ -213,6 +214,8 @@ class RateLimitSettings(Section):
     login_failure: RateLimit = _limit(0.05, 6, "Logins and password checks that fail, by account.")
     login_failure_address: RateLimit = _limit(0.1, 20, "Logins that fail, by client address.")
     registration: RateLimit = _limit(0.2, 5, "New accounts, by client address.")
+    email: RateLimit = _limit(0.02, 5, "Mails asked for, by client address; see also `email.mails_per_hour_max`.")
+    email_link: RateLimit = _limit(0.5, 20, "Links of mails that are followed, by client address.")
     message: RateLimit = _limit(5, 50, "Events sent into rooms, by user.")
     membership: RateLimit = _limit(1, 20, "Joins, invites, kicks, bans, by user.")
     create_room: RateLimit = _limit(0.2, 10, "New rooms, by user.")
@@ -332,6 +335,7 @@ class Settings(BaseSettings):
     cluster: ClusterSettings = Field(default=ClusterSettings(), description="")
     registration: RegistrationSettings = Field(default=RegistrationSettings(), description="")
     sessions: SessionSettings = Field(default=SessionSettings(), description="")
+    email: EmailSettings = Field(default=EmailSettings(), description="")
     login: LoginSettings = Field(default=LoginSettings(), description="")
     capabilities: CapabilitySettings = Field(default=CapabilitySettings(), description="")
     server_notices: ServerNoticeSettings = Field(default=ServerNoticeSettings(), description="")
@@ -349,6 +353,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
+        if self.registration.email != "off" and not self.email.enabled:
+            raise ValueError("registration.email needs email.smtp_host: without it no address can be confirmed")
         names = [self.server_name, *(server.server_name for server in self.further_servers)]
         if len(set(names)) != len(names):
             raise ValueError("further_servers: a server name is there twice")

@@ -53,6 +53,10 @@ class RegistrationSettings(Section):
         default=SecretStr(""),
         description="Lets programs that know it register accounts (`/_synapse/admin/v1/register`). Empty: off.",
     )
+    email: Literal["off", "optional", "required"] = Field(
+        default="off",
+        description="Whether one can, or has to, confirm an e-mail address to register. Needs `email.smtp_host`.",
+    )
     guests: bool = Field(default=False, description="Whether guest accounts may be made.")
     policies: list[PolicySettings] = Field(default=[], description="What new users agree to (`m.login.terms`).")
     recaptcha_site_key: str = Field(default="", description="The public key of a captcha, which clients are told.")

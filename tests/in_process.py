@@ -30,6 +30,7 @@ from service_kit.lifecycle import Service
 from service_kit.rpc.local import local_asker
 from service_kit.shards import ROOM, USER, ShardMap
 from service_kit.store.memory import MemoryStore
+from service_kit.third_party_ids import ValidationCodes
 from sync_api.service import SyncApi
 from tests.asgi_client import AsgiClient, HttpAnswer
 from tests.factories.users import DEFAULT_SERVER, signing_key_of
@@ -81,6 +82,8 @@ class InProcessServer:
             shards=SHARDS,
             worker="userserver-1",
             settings=settings.passwords,
+            codes=ValidationCodes.of_cluster(self.hosted_servers),
+            email=settings.email,
         )
         rooms = (self.roomserver.queries, self.roomserver.holder)
         users = (self.userserver.queries, self.userserver.holder)
@@ -155,7 +158,7 @@ class Client:
         **headers: str,
     ) -> HttpAnswer:
         """`expect`: the HTTP status that the test relies on."""
-        full_path = path if path.startswith(("/_matrix", "/.")) else V3 + path
+        full_path = path if path.startswith(("/_matrix", "/.", "/_plexus")) else V3 + path
         answer = await self._http.request(method, full_path, json, body=body, **headers)
         check_exchange(Exchange(method, full_path, json, *answer))
         if expect is not None and answer.status != expect:

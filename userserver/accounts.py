@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from matrix_protocol.errors import NotFound, UserInUse
 from service_kit.ledger.domain import Batch
-from service_kit.rpc.pb.facts_pb2 import Fact, ProfileFact
+from service_kit.rpc.pb.facts_pb2 import Fact, ProfileFact, ThirdPartyId
 from service_kit.rpc.pb.user_commands_pb2 import (
     CheckPassword,
     CheckUsername,
@@ -23,7 +23,7 @@ from service_kit.store.interface import SCAN_ROWS_MAX, Range, Store
 from userserver.account_data import AccountData
 from userserver.passwords import Checked, Passwords
 from userserver.sessions import REMOVALS_MAX, new_device_id, remove_devices, start_session
-from userserver.tables import ACCOUNT_DATA, USERS_BY_SHARD, AccountRow, UserByShardRow
+from userserver.tables import ACCOUNT_DATA, USERS_BY_SHARD, AccountRow, UserByShardRow, third_party_ids_json
 from userserver.unapplied import Unapplied
 from userserver.users import User, Users
 
@@ -89,6 +89,9 @@ class Accounts:
             guest=command.guest,
             suspended=user.account is not None and bool(user.account.suspended),
             accepted_policies="\n".join(command.accepted_policies) or None,
+            third_party_ids_json=third_party_ids_json(
+                [_added(command.third_party_id, batch)] if command.HasField("third_party_id") else []
+            ),
         )
         self._users.record_account(batch, user, account, callers_changed=user.exists)
         if not command.HasField("session"):
@@ -147,7 +150,9 @@ class Accounts:
         assert account is not None
         password_hash = "" if command.erase else account.password_hash
         if not account.deactivated or account.password_hash != password_hash:
-            changed = account._replace(deactivated=True, admin=False, password_hash=password_hash)
+            changed = account._replace(
+                deactivated=True, admin=False, password_hash=password_hash, third_party_ids_json=None
+            )
             self._users.record_account(batch, user, changed)
         more_devices = remove_devices(self._users, batch, user, list(user.devices))
         more_data = command.erase and self._erase(batch, user, prepared.account_data_keys)
@@ -177,6 +182,11 @@ class Accounts:
             for row in rows
         ]
         return UserReply(users=summaries)
+
+
+def _added(third_party_id: ThirdPartyId, batch: Batch) -> ThirdPartyId:
+    third_party_id.added_at_ms = batch.now_ms
+    return third_party_id
 
 
 def _check_free(user: User, command: RegisterUser) -> None:

@@ -14,9 +14,12 @@ from service_kit.rpc.pb.facts_pb2 import Fact, TokenRevoked
 from service_kit.rpc.pb.user_commands_pb2 import UserReply
 from service_kit.shards import Shard
 from service_kit.store.interface import Store, Write
+from service_kit.third_party_ids import ValidationCodes
 from userserver.account_data import AccountData
 from userserver.accounts import Accounts
+from userserver.addresses import Addresses
 from userserver.auth_sessions import AuthSessions
+from userserver.chores import Chores, Doing
 from userserver.content_reports import ContentReports
 from userserver.devices import Devices
 from userserver.filters import Filters
@@ -30,9 +33,11 @@ from userserver.registration_tokens import RegistrationTokens
 from userserver.sessions import Sessions
 from userserver.tables import writes_for
 from userserver.tags import Tags
+from userserver.third_party_ids import ThirdPartyIds
 from userserver.to_device import ToDevice
 from userserver.unapplied import Unapplied
 from userserver.users import RecentUsers, Users, revoked_by
+from userserver.validations import Validations
 
 
 class Rule(NamedTuple):
@@ -46,7 +51,14 @@ class UserShardDomain:
     """Implements `service_kit.ledger.domain.ShardDomain`."""
 
     def __init__(
-        self, shard: Shard, store: Store, passwords: Passwords, recent: RecentUsers, progress: Progress
+        self,
+        shard: Shard,
+        store: Store,
+        passwords: Passwords,
+        recent: RecentUsers,
+        progress: Progress,
+        codes: ValidationCodes,
+        doing: Doing,
     ) -> None:
         self._shard = shard
         unapplied = Unapplied(progress)
@@ -60,12 +72,9 @@ class UserShardDomain:
         push_rules = PushRules(account_data)
         to_device = ToDevice(shard, store, unapplied, self._users)
         filters = Filters(store, unapplied)
-        moderation = Moderation(self._users)
-        login_tokens = LoginTokens(store, unapplied, self._users)
-        auth_sessions = AuthSessions(store, unapplied)
-        registration_tokens = RegistrationTokens(store, unapplied)
         content_reports = ContentReports(store, shard)
         notice_rooms = NoticeRooms(store, unapplied)
+        self._chores = Chores(shard, store, doing)
         self._rules: dict[str, Rule] = {
             "register_user": Rule(accounts.prepare_register, accounts.register),
             "check_username": Rule(accounts.prepare_check_username, accounts.check_username),
@@ -88,6 +97,23 @@ class UserShardDomain:
             "get_filter": Rule(filters.prepare_get, filters.get),
             "change_push_rule": Rule(push_rules.prepare, push_rules.change),
             "set_tag": Rule(tags.prepare, tags.set),
+            "report_content": Rule(content_reports.prepare, content_reports.report),
+            "list_content_reports": Rule(content_reports.prepare_list, content_reports.list_reports),
+            "send_to_device": Rule(to_device.prepare_send, to_device.send),
+            "delivered_to_device": Rule(to_device.prepare_delivered, to_device.delivered),
+            **self._proof_rules(store, unapplied, codes),
+        }
+
+    def _proof_rules(self, store: Store, unapplied: Unapplied, codes: ValidationCodes) -> dict[str, Rule]:
+        """About what proves who somebody is, and whether they may do anything."""
+        moderation = Moderation(self._users)
+        login_tokens = LoginTokens(store, unapplied, self._users)
+        auth_sessions = AuthSessions(store, unapplied)
+        registration_tokens = RegistrationTokens(store, unapplied)
+        addresses = Addresses(store, unapplied)
+        third_party_ids = ThirdPartyIds(self._users)
+        validations = Validations(store, unapplied, codes, self._chores)
+        return {
             "set_moderation": Rule(moderation.prepare, moderation.set),
             "get_account": Rule(moderation.prepare, moderation.get),
             "new_login_token": Rule(login_tokens.prepare_new, login_tokens.new),
@@ -100,10 +126,20 @@ class UserShardDomain:
             "send_to_device": Rule(to_device.prepare_send, to_device.send),
             "delivered_to_device": Rule(to_device.prepare_delivered, to_device.delivered),
             "claim_notice_room": Rule(notice_rooms.prepare, notice_rooms.claim),
+            "claim_address": Rule(addresses.prepare, addresses.claim),
+            "release_address": Rule(addresses.prepare, addresses.release),
+            "get_address": Rule(addresses.prepare, addresses.get),
+            "begin_validation": Rule(validations.prepare_begin, validations.begin),
+            "submit_validation": Rule(validations.prepare, validations.submit),
+            "get_validation": Rule(validations.prepare, validations.get),
+            "add_third_party_id": Rule(third_party_ids.prepare, third_party_ids.add),
+            "remove_third_party_id": Rule(third_party_ids.prepare, third_party_ids.remove),
+            "finish_chore": Rule(self._chores.prepare_finish, self._chores.finish),
         }
 
     async def recover(self, position: int) -> None:
-        """Nothing: users are read from the tables when they are needed."""
+        """Go on with what is to be done in the background; users are read from the tables when they are needed."""
+        await self._chores.recover()
 
     def prepare(self, command: Command) -> Awaitable[object] | object:
         kind = command.user.WhichOneof("command")
@@ -122,7 +158,8 @@ class UserShardDomain:
     def committed(self, first_position: int, facts: Sequence[Fact]) -> Sequence[tuple[str, bytes]]:
         """Everybody hears of revoked tokens before the logout is answered, and of tokens that may do less or more."""
         changes: dict[str, TokenRevoked] = {}
-        for fact in facts:
+        for position, fact in enumerate(facts, first_position):
+            self._chores.committed(position, fact)
             sha256s, callers_changed = revoked_by(fact), fact.account.callers_changed
             if sha256s or callers_changed:
                 message = changes.setdefault(fact.user_id, TokenRevoked(user_id=fact.user_id))
@@ -131,4 +168,5 @@ class UserShardDomain:
         return [(TOKEN_REVOKED, message.SerializeToString()) for message in changes.values()]
 
     async def close(self) -> None:
+        await self._chores.close()
         await self._users.close()

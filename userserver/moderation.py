@@ -9,7 +9,7 @@ from matrix_protocol.errors import Forbidden, NotFound
 from service_kit.ledger.domain import Batch
 from service_kit.rpc.pb.user_commands_pb2 import Account, GetAccount, SetModeration, UserReply
 from userserver.accounts import existing
-from userserver.tables import AccountRow
+from userserver.tables import AccountRow, third_party_ids_of
 from userserver.users import User, Users
 
 
@@ -55,4 +55,5 @@ def _shown(row: AccountRow) -> Account:
         deactivated=row.deactivated,
         locked=bool(row.locked),
         suspended=bool(row.suspended),
+        third_party_ids=third_party_ids_of(row),
     )

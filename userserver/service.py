@@ -5,13 +5,18 @@ from __future__ import annotations
 from service_kit.bus.interface import Bus
 from service_kit.clock import Clock
 from service_kit.config import PasswordSettings
+from service_kit.email_settings import EmailSettings
 from service_kit.ledger.leases import ShardHolder
 from service_kit.ledger.progress import OwnersProgress
+from service_kit.rpc.commands import CommandClient
 from service_kit.shards import USER, Shard, ShardMap
 from service_kit.store.interface import Store
+from service_kit.third_party_ids import ValidationCodes
+from userserver.chores import Doer, Doing
 from userserver.domain import UserShardDomain
 from userserver.passwords import Passwords
 from userserver.queries import UserQueryService
+from userserver.smtp import Mailer
 from userserver.users import RecentUsers
 
 
@@ -29,9 +34,16 @@ class UserserverService:
         shards: ShardMap,
         worker: str,
         settings: PasswordSettings,
+        codes: ValidationCodes,
+        email: EmailSettings | None = None,
         grpc_address: str = "",
     ) -> None:
         self._store = store
+        self._codes = codes
+        self._doers: dict[str, Doer] = {}
+        if email is not None and email.enabled:
+            self._doers["mail"] = Mailer(email, codes, clock).do
+        self._doing = Doing(self._doers, CommandClient(bus, shards, clock), clock)
         self._recent = RecentUsers()
         self._passwords = Passwords(
             memory_kib=settings.argon2_memory_kib,
@@ -67,4 +79,12 @@ class UserserverService:
         self._passwords.close()
 
     def _make_domain(self, shard: Shard) -> UserShardDomain:
-        return UserShardDomain(shard, self._store, self._passwords, self._recent, OwnersProgress(self.holder, shard))
+        return UserShardDomain(
+            shard,
+            self._store,
+            self._passwords,
+            self._recent,
+            OwnersProgress(self.holder, shard),
+            self._codes,
+            self._doing,
+        )

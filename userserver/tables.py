@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+
+import orjson
 
 from service_kit.limits import TO_DEVICE_AGE_S_MAX
 from service_kit.rpc.pb.facts_pb2 import (
@@ -13,6 +15,7 @@ from service_kit.rpc.pb.facts_pb2 import (
     Fact,
     FilterFact,
     ProfileFact,
+    ThirdPartyId,
     ToDeviceDeliveredFact,
     ToDeviceFact,
     TokenFact,
@@ -24,6 +27,7 @@ from userserver.credential_tables import CREDENTIAL_TABLES, CREDENTIAL_WRITES
 from userserver.report_tables import REPORT_TABLES, content_report_writes, notice_room_writes
 
 WRITER = "userserver"
+_THIRD_PARTY_ID_FIELDS = ("medium", "address", "validated_at_ms", "added_at_ms")
 
 TO_DEVICE_TRANSACTION_TTL_S = 86_400
 """Clients repeat a request for minutes, after a restart perhaps for hours."""
@@ -42,6 +46,8 @@ class AccountRow(NamedTuple):
     suspended: bool | None = None
     accepted_policies: str | None = None
     """at registration, one "<name> <version>" a line"""
+    third_party_ids_json: bytes | None = None
+    """addresses that were proven: [{"medium", "address", "validated_at_ms", "added_at_ms"}]"""
 
 
 class DeviceRow(NamedTuple):
@@ -197,6 +203,7 @@ def account_row(user_id: str, fact: AccountFact) -> AccountRow:
         fact.locked,
         fact.suspended,
         "\n".join(fact.accepted_policies) or None,
+        third_party_ids_json(fact.third_party_ids),
     )
 
 
@@ -212,7 +219,18 @@ def account_fact(row: AccountRow) -> AccountFact:
         locked=bool(row.locked),
         suspended=bool(row.suspended),
         accepted_policies=(row.accepted_policies or "").splitlines(),
+        third_party_ids=third_party_ids_of(row),
     )
+
+
+def third_party_ids_of(row: AccountRow) -> list[ThirdPartyId]:
+    return [ThirdPartyId(**each) for each in orjson.loads(row.third_party_ids_json or b"[]")]
+
+
+def third_party_ids_json(ids: Iterable[ThirdPartyId]) -> bytes | None:
+    """None if there are none."""
+    listed = [{name: getattr(each, name) for name in _THIRD_PARTY_ID_FIELDS} for each in ids]
+    return orjson.dumps(listed) if listed else None
 
 
 def device_row(user_id: str, fact: DeviceFact) -> DeviceRow:

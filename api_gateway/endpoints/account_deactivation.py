@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from api_gateway.joined_rooms import leave_all_rooms
 from api_gateway.password_stage import PasswordAuth
+from api_gateway.third_party_ids import ThirdPartyIds
 from api_gateway.user_commands import send_until_done
 from service_kit.http.authentication import Caller
 from service_kit.http.endpoint import endpoint
@@ -30,10 +31,13 @@ async def deactivate_account(
     users: CommandClient,
     queries: RoomQueries,
     password_auth: PasswordAuth,
+    third_party_ids: ThirdPartyIds,
 ) -> dict[str, object]:
     await password_auth.demand("deactivateAccount", caller, body.auth)
+    claims = await third_party_ids.claims_of(caller.user_id)
     command = DeactivateUser(user_id=caller.user_id, erase=body.erase)
     await send_until_done(users, caller.user_id, UserCommand(deactivate_user=command))
+    await third_party_ids.release_all(claims)
     await leave_all_rooms(caller.user_id, users, queries)
     # "This must be `success` if the homeserver has no identifiers to unbind for the user."
     return {"id_server_unbind_result": "success"}

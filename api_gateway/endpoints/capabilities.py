@@ -25,7 +25,7 @@ async def get_capabilities(caller: Caller, settings: Settings) -> dict[str, obje
         # capability MUST also set this capability accordingly."
         "m.set_displayname": {"enabled": capabilities.may_change_profile_field("displayname")},
         "m.set_avatar_url": {"enabled": capabilities.may_change_profile_field("avatar_url")},
-        "m.3pid_changes": {"enabled": False},
+        "m.3pid_changes": {"enabled": capabilities.third_party_id_changes and settings.email.enabled},
         "m.get_login_token": {"enabled": settings.login.token and settings.login.password},
         "m.forget_forced_upon_leave": {"enabled": False},
         delayed_events.CAPABILITY: delayed_events.capability(settings),

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from api_gateway.endpoints.wellknown import client_discovery
+from api_gateway.login_identifiers import LoginIdentifiers, identifier_of
 from api_gateway.user_commands import PASSWORD_BYTES_MAX, Tokens, new_session, new_tokens, session_body, user_exists
-from api_gateway.user_identifiers import is_our_user, user_id_from
+from api_gateway.user_identifiers import is_our_user
 from matrix_protocol.errors import AppserviceLoginUnsupported, Forbidden, MissingParam, error_from
 from matrix_protocol.identifiers import server_name_of
 from service_kit.access_tokens import shard_of_login_token, token_sha256
@@ -34,6 +35,9 @@ class LoginRequest(Struct):
     identifier: dict[str, Any] | None = None
     user: str | None = None
     """deprecated, in place of `identifier`"""
+    medium: str | None = None
+    """deprecated, in place of `identifier`, with `address`"""
+    address: str | None = None
     password: str | None = None
     token: str | None = None
     device_id: str | None = None
@@ -50,6 +54,7 @@ class LoginCall(NamedTuple):
     hosted: HostedServers
     users: CommandClient
     rate_limits: RateLimits
+    identifiers: LoginIdentifiers
 
     def tokens_at(self, shard: Shard) -> Tokens:
         return new_tokens(shard, self.settings.sessions, with_refresh_token=self.body.refresh_token)
@@ -73,8 +78,9 @@ async def login(
     hosted: HostedServers,
     users: CommandClient,
     rate_limits: RateLimits,
+    identifiers: LoginIdentifiers,
 ) -> dict[str, object]:
-    call = LoginCall(body, request, settings, hosted, users, rate_limits)
+    call = LoginCall(body, request, settings, hosted, users, rate_limits, identifiers)
     session, tokens = await _way(body.type, settings)(call)
     server_name = server_name_of(session.user_id)
     answer = session_body(session, tokens) | {"home_server": server_name}
@@ -95,7 +101,9 @@ def _way(login_type: str, settings: Settings) -> Callable[[LoginCall], Awaitable
 
 async def _with_password(call: LoginCall) -> tuple[Session, Tokens]:
     body, users = call.body, call.users
-    user_id = user_id_from(body.identifier, body.user, call.hosted.for_host(call.request.header(b"host")), WRONG)
+    server_name = call.hosted.for_host(call.request.header(b"host"))
+    identifier = identifier_of(body.identifier, body.medium, body.address)
+    user_id = await call.identifiers.user_id(identifier, body.user, server_name, WRONG)
     if body.password is None:
         raise MissingParam("password is missing")
     if not is_our_user(user_id, call.hosted) or len(body.password) > PASSWORD_BYTES_MAX:

@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from api_gateway.email_validation import REGISTER, EmailValidation, RequestTokenBody
+from api_gateway.msisdn import RequestMsisdnTokenBody, no_phone_numbers
 from api_gateway.registration_stages import RegistrationStages, accepted_policies
 from api_gateway.registration_tokens import Known, RegistrationTokens
+from api_gateway.third_party_ids import ThirdPartyIds
 from api_gateway.user_commands import check_new_password, new_session, new_tokens, session_body, user_exists
 from api_gateway.user_identifiers import new_user_id, random_user_id
-from api_gateway.user_interactive_auth import REGISTRATION_TOKEN, TERMS, Passed, UserInteractiveAuth
+from api_gateway.user_interactive_auth import EMAIL, REGISTRATION_TOKEN, TERMS, Passed, UserInteractiveAuth
 from matrix_protocol.errors import (
     AppserviceLoginUnsupported,
     Forbidden,
@@ -23,6 +26,7 @@ from matrix_protocol.errors import (
     InvalidParam,
     MatrixError,
     MissingParam,
+    ThreepidDenied,
     UserInUse,
 )
 from matrix_protocol.identifiers import server_name_of
@@ -30,11 +34,13 @@ from service_kit.access_tokens import shard_of_access_token, token_sha256
 from service_kit.config import Settings
 from service_kit.hosted_servers import HostedServers
 from service_kit.http.endpoint import Auth, endpoint
+from service_kit.http.rate_limits import EMAIL as EMAIL_LIMIT
 from service_kit.http.rate_limits import REGISTRATION
 from service_kit.http.request import Request
 from service_kit.registration_settings import RegistrationSettings
 from service_kit.rpc.commands import CommandClient
-from service_kit.rpc.pb.user_commands_pb2 import LookUpToken, RegisterUser, UserCommand
+from service_kit.rpc.pb.facts_pb2 import ThirdPartyId
+from service_kit.rpc.pb.user_commands_pb2 import Address, LookUpToken, RegisterUser, UserCommand, UserReply
 
 RANDOM_NAME_TRIES_MAX = 3
 APPLICATION_SERVICE = "m.login.application_service"
@@ -59,6 +65,7 @@ class Registrar(NamedTuple):
     settings: Settings
     users: CommandClient
     tokens: RegistrationTokens
+    third_party_ids: ThirdPartyIds
     server_name: str
     client_ip: str
 
@@ -88,6 +95,8 @@ class Registrar(NamedTuple):
             command.guest_token_sha256 = token_sha256(body.guest_access_token)
         if TERMS in passed:
             command.accepted_policies.extend(accepted_policies(self.settings.registration))
+        if EMAIL in passed:
+            command.third_party_id.CopyFrom(_address_of(passed))
         if body.username is not None:
             command.user_id = new_user_id(body.username, self.server_name)
             return await self._send(command, body)
@@ -107,9 +116,23 @@ class Registrar(NamedTuple):
         if not body.inhibit_login:
             name = body.initial_device_display_name
             command.session.CopyFrom(new_session(tokens, body.device_id, name, client_ip=self.client_ip))
-        reply = await users.user(user_id, UserCommand(register_user=command))
+        reply = await self._send_with_address(command)
         answer: dict[str, object] = {"user_id": user_id, "home_server": server_name_of(user_id)}
         return answer if body.inhibit_login else answer | session_body(reply.session, tokens)
+
+    async def _send_with_address(self, command: RegisterUser) -> UserReply:
+        """The address is claimed first, for the user who is to be. Raises ThreepidInUse."""
+        if not command.HasField("third_party_id"):
+            return await self.users.user(command.user_id, UserCommand(register_user=command))
+        proven = command.third_party_id
+        address = Address(server_name=self.server_name, medium=proven.medium, address=proven.address)
+        claim = await self.third_party_ids.claim(address, command.user_id)
+        try:
+            return await self.users.user(command.user_id, UserCommand(register_user=command))
+        except MatrixError as error:
+            if error.http_status < 500:  # else there may be an account after all
+                await self.third_party_ids.release(address, claim)
+            raise
 
 
 @endpoint("POST", "/_matrix/client/v3/register", operation="register", auth=Auth.NONE, rate_limit=REGISTRATION)
@@ -121,10 +144,12 @@ async def register(
     users: CommandClient,
     tokens: RegistrationTokens,
     stages: RegistrationStages,
+    third_party_ids: ThirdPartyIds,
+    validation: EmailValidation,
     interactive_auth: UserInteractiveAuth,
 ) -> dict[str, object]:
     server_name = hosted.for_host(request.header(b"host"))
-    registrar = Registrar(settings, users, tokens, server_name, request.client_ip)
+    registrar = Registrar(settings, users, tokens, third_party_ids, server_name, request.client_ip)
     kind = request.query_value("kind", "user")
     if kind == "guest":
         return await registrar.make_guest(body)
@@ -136,10 +161,40 @@ async def register(
     await _check_name(body, server_name, users, settings)
     if body.password is not None:
         check_new_password(body.password, settings.passwords)
-    demand = stages.demand(f"register {server_name}", request.client_ip)
+    demand = stages.demand(server_name, request.client_ip)
     passed = await interactive_auth.demand(demand, body.auth)
     check_new_password(body.password, settings.passwords)
-    return await registrar.make(body, passed)
+    answer = await registrar.make(body, passed)
+    if EMAIL in passed:
+        await validation.end((body.auth or {}).get("threepid_creds"), REGISTER)
+    return answer
+
+
+@endpoint(
+    "POST",
+    "/_matrix/client/v3/register/email/requestToken",
+    operation="requestTokenToRegisterEmail",
+    auth=Auth.NONE,
+    rate_limit=EMAIL_LIMIT,
+)
+async def request_token_to_register_email(
+    body: RequestTokenBody, request: Request, settings: Settings, hosted: HostedServers, validation: EmailValidation
+) -> dict[str, object]:
+    _check_open(settings.registration)
+    if settings.email.enabled and settings.registration.email == "off":
+        raise ThreepidDenied("Accounts are made without e-mail addresses here")
+    return await validation.begin(REGISTER, body, hosted.for_host(request.header(b"host")))
+
+
+@endpoint(
+    "POST",
+    "/_matrix/client/v3/register/msisdn/requestToken",
+    operation="requestTokenToRegisterMSISDN",
+    auth=Auth.NONE,
+    rate_limit=EMAIL_LIMIT,
+)
+async def request_token_to_register_msisdn(body: RequestMsisdnTokenBody) -> bytes:
+    raise no_phone_numbers()
 
 
 @endpoint("GET", "/_matrix/client/v3/register/available", operation="checkUsernameAvailability", auth=Auth.NONE)
@@ -207,6 +262,12 @@ async def _check_available(users: CommandClient, user_id: str, settings: Setting
     is_reserved = bool(notices.localpart) and user_id == notices.sender(server_name_of(user_id))
     if is_reserved or await user_exists(users, user_id):
         raise UserInUse("This user name is taken")
+
+
+def _address_of(passed: Passed) -> ThirdPartyId:
+    detail = passed[EMAIL]
+    assert isinstance(detail, dict)
+    return ThirdPartyId(medium="email", address=detail["address"], validated_at_ms=detail["validated_at_ms"])
 
 
 def _token_of(passed: Passed) -> Known | None:

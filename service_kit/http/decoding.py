@@ -22,6 +22,8 @@ import orjson
 from matrix_protocol.errors import BadJson, InvalidParam, MatrixError, MissingParam, NotJson
 
 JsonObject = dict[str, Any]
+RawBody = NewType("RawBody", bytes)
+"""A body as it came, whatever it is."""
 RawJsonObject = NewType("RawJsonObject", bytes)
 """A body that is checked to be a JSON object, but handed on as it came."""
 
@@ -38,6 +40,8 @@ _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\x00\x00")
 
 def body_decoder(wanted: Any) -> Decoder:
     """What decodes a body into a type: a msgspec Struct, `dict[str, Any]`, RawJsonObject, or anything msgspec knows."""
+    if wanted is RawBody:
+        return bytes
     if wanted is RawJsonObject:
         return _raw_object
     if wanted is dict or get_origin(wanted) is dict:

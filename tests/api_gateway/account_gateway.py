@@ -9,11 +9,15 @@ from urllib.parse import quote
 
 import orjson
 
+from api_gateway.email_validation import EmailValidation
+from api_gateway.login_identifiers import LoginIdentifiers
 from api_gateway.openid_tokens import OpenIdTokens
 from api_gateway.passed_stages import StagesAtUserserver
+from api_gateway.password_reset import PasswordReset
 from api_gateway.password_stage import PasswordAuth
 from api_gateway.registration_stages import RegistrationStages
 from api_gateway.registration_tokens import RegistrationTokens
+from api_gateway.third_party_ids import ThirdPartyIds
 from api_gateway.user_interactive_auth import UserInteractiveAuth
 from service_kit.bus import streams
 from service_kit.bus.interface import Message
@@ -32,15 +36,17 @@ from service_kit.rpc.queries import RoomQueries
 from service_kit.shards import ShardMap
 from tests.factories.users import signing_key_of
 from tests.spec.conformance import Exchange, check_exchange
-from tests.userserver.cluster import SHARDS, UserCluster
+from tests.userserver.cluster import CODES, SHARDS, UserCluster
 
 SERVER = "a.example"
 MODULES = (
     "account_data",
     "account_deactivation",
     "admin",
+    "administrative_contact",
     "capabilities",
     "device_management",
+    "email_validation",
     "filter",
     "login",
     "login_token",
@@ -111,6 +117,9 @@ class AccountGateway:
         self.rate_limits = RateLimits(rates, cluster.clock, enabled=limits.enabled)
         interactive_auth = UserInteractiveAuth.of_cluster(hosted, cluster.clock, StagesAtUserserver(commands))
         registration_tokens = RegistrationTokens(settings.registration, commands, cluster.clock)
+        third_party_ids = ThirdPartyIds(commands, cluster.clock, per_user_max=settings.email.addresses_max)
+        validation = EmailValidation(settings, commands, third_party_ids, CODES)
+        identifiers = LoginIdentifiers(third_party_ids)
         providers: dict[Any, object] = {
             Clock: cluster.clock,
             CommandClient: commands,
@@ -118,11 +127,15 @@ class AccountGateway:
             RoomQueries: self.rooms,
             Settings: settings,
             ShardMap: SHARDS,
+            EmailValidation: validation,
             HostedServers: hosted,
-            RegistrationStages: RegistrationStages(settings.registration, registration_tokens),
+            LoginIdentifiers: identifiers,
+            PasswordReset: PasswordReset(validation, third_party_ids),
+            ThirdPartyIds: third_party_ids,
+            RegistrationStages: RegistrationStages(settings.registration, registration_tokens, validation),
             RegistrationTokens: registration_tokens,
             UserInteractiveAuth: interactive_auth,
-            PasswordAuth: PasswordAuth(interactive_auth, commands, self.rate_limits),
+            PasswordAuth: PasswordAuth(interactive_auth, commands, self.rate_limits, identifiers),
         }
         self.application = HttpApplication(
             _endpoints(), providers, self.authentication, self.rate_limits, clock=cluster.clock

@@ -27,6 +27,7 @@ from service_kit.rpc.local import local_asker
 from service_kit.rpc.queries import ROOM_QUESTIONS, Asker, Question
 from service_kit.shards import ROOM, USER, Shard, ShardMap
 from service_kit.store.interface import StoreError
+from service_kit.third_party_ids import ValidationCodes
 from sync_api.service import SyncApi
 from tests.factories.users import signing_key_of
 from tests.in_process import lenient_settings
@@ -111,6 +112,7 @@ class Node:
             shards=self.cluster.shards,
             worker=self.worker,
             settings=self.cluster.settings.passwords,
+            codes=ValidationCodes.of_cluster(self.cluster.hosted_servers),
             grpc_address=self._grpc_address(),
         )
         self._servicers["user"] = (users.queries, users.holder.owns)

@@ -76,3 +76,5 @@ class Row(NamedTuple):
     """What has to happen before, and what is only known then: it may change the scene's path, query and body."""
     settings: Mapping[str, Any] = {}
     """Of the server, where others are needed than the tests' usual ones; then nobody and nothing is there yet."""
+    never_succeeds: bool = False
+    """What it would do is not supported here, and it says so in the specification's words."""

@@ -11,6 +11,8 @@ from pydantic import SecretStr
 
 from service_kit.account_settings import SupportSettings, TurnSettings
 from service_kit.config import RegistrationSettings
+from service_kit.email_settings import EmailSettings
+from service_kit.third_party_ids import SUBMIT_TOKEN_PATH, ValidationCodes
 from tests.in_process import PASSWORD
 from tests.spec.scene import Row, Scene
 
@@ -87,6 +89,35 @@ async def _push_rule(scene: Scene) -> None:
     await scene.alice.put(scene.filled("/pushrules/global/{kind}/{ruleId}"), {"actions": ["notify"]}, expect=200)
 
 
+async def _proven(scene: Scene) -> None:
+    """alice has proven that an address is hers, to add it to her account."""
+    await _alice(scene)
+    asked = {"client_secret": "secret", "email": "alice@example.org", "send_attempt": 1}
+    sid = (await scene.nobody.post("/account/3pid/email/requestToken", asked, expect=200)).json["sid"]
+    codes = ValidationCodes.of_cluster(scene.server.hosted_servers)
+    link = {"sid": sid, "client_secret": "secret", "token": codes.token(sid, scene.server.clock.now_ms())}
+    await scene.nobody.post(SUBMIT_TOKEN_PATH, link, expect=200)
+    scene.body |= {"sid": sid, "client_secret": "secret", "auth": scene.auth()}
+
+
+async def _proven_for_the_old_way(scene: Scene) -> None:
+    await _proven(scene)
+    credentials = {"sid": scene.body["sid"], "client_secret": "secret", "id_server": "x", "id_access_token": "x"}
+    scene.body = {"three_pid_creds": credentials, "auth": scene.auth()}
+
+
+NO_MAIL_SERVER_THERE = {"smtp_host": "127.0.0.1", "smtp_port": 9, "from_address": "plexus@example.org"}
+WITH_EMAIL = {
+    "registration": RegistrationSettings(mode="open", email="optional"),
+    "email": EmailSettings.model_validate(NO_MAIL_SERVER_THERE),
+}
+EMAIL_TOKEN = Row(
+    {"client_secret": "secret", "email": "alice@example.org", "send_attempt": 1}, caller="nobody", settings=WITH_EMAIL
+)
+PHONE_TOKEN = Row(
+    {"client_secret": "secret", "country": "DE", "phone_number": "01234567", "send_attempt": 1}, never_succeeds=True
+)
+THIRD_PARTY_ID = {"medium": "email", "address": "alice@example.org"}
 WITH_TOKENS = {"registration": RegistrationSettings(mode="token", tokens=[SecretStr("sesame")])}
 WITH_SUPPORT = {"support": SupportSettings(page="https://example.org/help")}
 WITH_TURN = {"turn": TurnSettings(uris=["turn:turn.example.org"], shared_secret=SecretStr("sesame"))}
@@ -107,6 +138,16 @@ ROWS: Mapping[str, Row] = {
     "getAdminSuspendUser": Row(caller="root"),
     "setAdminLockUser": Row({"locked": True}, caller="root"),
     "setAdminSuspendUser": Row({"suspended": True}, caller="root"),
+    # administrative_contact
+    "add3PID": Row(prepare=_proven, settings=WITH_EMAIL),
+    "bind3PID": Row(
+        {"client_secret": "secret", "sid": "x", "id_server": "x", "id_access_token": "x"}, never_succeeds=True
+    ),
+    "delete3pidFromAccount": Row(THIRD_PARTY_ID),
+    "post3PIDs": Row(prepare=_proven_for_the_old_way, settings=WITH_EMAIL),
+    "requestTokenTo3PIDEmail": EMAIL_TOKEN,
+    "requestTokenTo3PIDMSISDN": PHONE_TOKEN,
+    "unbind3pidFromAccount": Row(THIRD_PARTY_ID),
     # banning
     "ban": Row({"user_id": BOB}),
     "unban": Row({"user_id": BOB}, prepare=_banned_bob),
@@ -145,6 +186,8 @@ ROWS: Mapping[str, Row] = {
     "getMutualRooms": Row(query={"user_id": BOB}),
     # password_management
     "changePassword": Row({"new_password": "another one"}, prepare=_alices_password),
+    "requestTokenToResetPasswordEmail": EMAIL_TOKEN,
+    "requestTokenToResetPasswordMSISDN": PHONE_TOKEN,
     # profile
     "deleteProfileField": Row(prepare=_displayname),
     "getProfileField": Row(prepare=_displayname),
@@ -162,6 +205,8 @@ ROWS: Mapping[str, Row] = {
     # registration
     "checkUsernameAvailability": Row(query={"username": "dave"}, caller="nobody"),
     "register": Row({"username": "dave", "password": PASSWORD, "auth": {"type": "m.login.dummy"}}, caller="nobody"),
+    "requestTokenToRegisterEmail": EMAIL_TOKEN,
+    "requestTokenToRegisterMSISDN": PHONE_TOKEN,
     # registration_tokens
     "registrationTokenValidity": Row(query={"token": "sesame"}, caller="nobody", settings=WITH_TOKENS),
     # room_event_by_timestamp

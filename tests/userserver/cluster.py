@@ -8,6 +8,7 @@ from service_kit.bus.memory import MemoryBus
 from service_kit.bus.streams import TOKEN_REVOKED
 from service_kit.clock import ManualClock
 from service_kit.config import PasswordSettings
+from service_kit.email_settings import EmailSettings
 from service_kit.ledger.tables import LEDGER_TABLES
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.facts_pb2 import TokenRevoked
@@ -24,6 +25,7 @@ from service_kit.rpc.pb.user_commands_pb2 import (
 )
 from service_kit.shards import ShardMap
 from service_kit.store.memory import MemoryStore
+from service_kit.third_party_ids import ValidationCodes
 from userserver.service import UserserverService
 from userserver.tables import TABLES
 
@@ -32,12 +34,14 @@ BOB = "@bob:a.example"
 SHARDS = ShardMap(room_shards=1, user_shards=2)
 CHEAP = PasswordSettings(argon2_memory_kib=8, argon2_iterations=1)
 """The real parameters cost 20 ms a password."""
+CODES = ValidationCodes(b"key of the tests")
 
 
 class UserCluster:
     """One store, one bus, one clock, and as many workers as were started."""
 
     def __init__(self, *, atomic_tables: bool = True) -> None:
+        self.email = EmailSettings()
         self.clock = ManualClock()
         self.hub = MemoryBus(clock=self.clock)
         self.store = MemoryStore([*TABLES, *LEDGER_TABLES], atomic_tables=atomic_tables, clock=self.clock)
@@ -53,6 +57,8 @@ class UserCluster:
             shards=SHARDS,
             worker=f"userserver-{len(self.workers)}",
             settings=settings,
+            codes=CODES,
+            email=self.email,
         )
         self.workers.append(worker)
         await worker.start()

@@ -12,15 +12,20 @@ from matrix_protocol.errors import Unavailable
 from service_kit.rpc.pb.facts_pb2 import (
     AccountDataFact,
     AccountFact,
+    AddressFact,
+    ChoreDoneFact,
+    ChoreFact,
     DeviceFact,
     Fact,
     FilterFact,
+    LoginTokenFact,
     ProfileFact,
     ToDeviceContent,
     ToDeviceDeliveredFact,
     ToDeviceFact,
     ToDeviceTarget,
     TokenFact,
+    ValidationFact,
 )
 from service_kit.rpc.pb.user_commands_pb2 import GetProfile, SetProfileField
 from service_kit.shards import Shard
@@ -137,6 +142,18 @@ _bodies = st.one_of(
         _names,
         st.lists(st.integers(1, 12)),
     ),
+    st.builds(
+        lambda t, gone: {"login_token": LoginTokenFact(token_sha256=t, expires_at_ms=5, deleted=gone)},
+        _hashes,
+        st.booleans(),
+    ),
+    st.builds(
+        lambda u: {"address": AddressFact(server_name="A", medium="B", address="A", user_id=u)},
+        st.sampled_from(["", "@a:x", "@b:x"]),
+    ),
+    st.builds(lambda s, a: {"validation": ValidationFact(sid=s, address=a)}, st.sampled_from(["@a:x"]), st.just("a@x")),
+    st.just({"chore": ChoreFact(expires_at_ms=5)}),
+    st.builds(lambda p: {"chore_done": ChoreDoneFact(position=p)}, st.integers(1, 12)),
     st.builds(lambda f, j: {"filter": FilterFact(filter_id=f, filter_json=j)}, _names, st.sampled_from([b"", b"{}"])),
 )
 

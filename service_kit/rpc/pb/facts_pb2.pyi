@@ -260,7 +260,7 @@ class ForgottenFact(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., membership: _Optional[str] = ..., prev_membership: _Optional[str] = ..., event_id: _Optional[str] = ..., sender: _Optional[str] = ..., position: _Optional[int] = ...) -> None: ...
 
 class AccountFact(_message.Message):
-    __slots__ = ("user_id", "password_hash", "admin", "deactivated", "created_at_ms", "guest", "locked", "suspended", "callers_changed", "accepted_policies")
+    __slots__ = ("user_id", "password_hash", "admin", "deactivated", "created_at_ms", "guest", "locked", "suspended", "callers_changed", "accepted_policies", "third_party_ids")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     PASSWORD_HASH_FIELD_NUMBER: _ClassVar[int]
     ADMIN_FIELD_NUMBER: _ClassVar[int]
@@ -271,6 +271,7 @@ class AccountFact(_message.Message):
     SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     CALLERS_CHANGED_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_POLICIES_FIELD_NUMBER: _ClassVar[int]
+    THIRD_PARTY_IDS_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     password_hash: str
     admin: bool
@@ -281,7 +282,108 @@ class AccountFact(_message.Message):
     suspended: bool
     callers_changed: bool
     accepted_policies: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, user_id: _Optional[str] = ..., password_hash: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ..., locked: _Optional[bool] = ..., suspended: _Optional[bool] = ..., callers_changed: _Optional[bool] = ..., accepted_policies: _Optional[_Iterable[str]] = ...) -> None: ...
+    third_party_ids: _containers.RepeatedCompositeFieldContainer[ThirdPartyId]
+    def __init__(self, user_id: _Optional[str] = ..., password_hash: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ..., locked: _Optional[bool] = ..., suspended: _Optional[bool] = ..., callers_changed: _Optional[bool] = ..., accepted_policies: _Optional[_Iterable[str]] = ..., third_party_ids: _Optional[_Iterable[_Union[ThirdPartyId, _Mapping]]] = ...) -> None: ...
+
+class ThirdPartyId(_message.Message):
+    __slots__ = ("medium", "address", "validated_at_ms", "added_at_ms")
+    MEDIUM_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    ADDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    medium: str
+    address: str
+    validated_at_ms: int
+    added_at_ms: int
+    def __init__(self, medium: _Optional[str] = ..., address: _Optional[str] = ..., validated_at_ms: _Optional[int] = ..., added_at_ms: _Optional[int] = ...) -> None: ...
+
+class AddressFact(_message.Message):
+    __slots__ = ("server_name", "medium", "address", "user_id", "claimed_at_ms")
+    SERVER_NAME_FIELD_NUMBER: _ClassVar[int]
+    MEDIUM_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    CLAIMED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    server_name: str
+    medium: str
+    address: str
+    user_id: str
+    claimed_at_ms: int
+    def __init__(self, server_name: _Optional[str] = ..., medium: _Optional[str] = ..., address: _Optional[str] = ..., user_id: _Optional[str] = ..., claimed_at_ms: _Optional[int] = ...) -> None: ...
+
+class ValidationFact(_message.Message):
+    __slots__ = ("sid", "server_name", "medium", "address", "purpose", "client_secret_sha256", "created_at_ms", "validated_at_ms", "expires_at_ms", "send_attempt", "next_link")
+    SID_FIELD_NUMBER: _ClassVar[int]
+    SERVER_NAME_FIELD_NUMBER: _ClassVar[int]
+    MEDIUM_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_SECRET_SHA256_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    SEND_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_LINK_FIELD_NUMBER: _ClassVar[int]
+    sid: str
+    server_name: str
+    medium: str
+    address: str
+    purpose: str
+    client_secret_sha256: bytes
+    created_at_ms: int
+    validated_at_ms: int
+    expires_at_ms: int
+    send_attempt: int
+    next_link: str
+    def __init__(self, sid: _Optional[str] = ..., server_name: _Optional[str] = ..., medium: _Optional[str] = ..., address: _Optional[str] = ..., purpose: _Optional[str] = ..., client_secret_sha256: _Optional[bytes] = ..., created_at_ms: _Optional[int] = ..., validated_at_ms: _Optional[int] = ..., expires_at_ms: _Optional[int] = ..., send_attempt: _Optional[int] = ..., next_link: _Optional[str] = ...) -> None: ...
+
+class MailCountFact(_message.Message):
+    __slots__ = ("address_code", "since_ms", "mails")
+    ADDRESS_CODE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    MAILS_FIELD_NUMBER: _ClassVar[int]
+    address_code: str
+    since_ms: int
+    mails: int
+    def __init__(self, address_code: _Optional[str] = ..., since_ms: _Optional[int] = ..., mails: _Optional[int] = ...) -> None: ...
+
+class ChoreFact(_message.Message):
+    __slots__ = ("expires_at_ms", "mail", "leave_rooms")
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    MAIL_FIELD_NUMBER: _ClassVar[int]
+    LEAVE_ROOMS_FIELD_NUMBER: _ClassVar[int]
+    expires_at_ms: int
+    mail: Mail
+    leave_rooms: LeaveRooms
+    def __init__(self, expires_at_ms: _Optional[int] = ..., mail: _Optional[_Union[Mail, _Mapping]] = ..., leave_rooms: _Optional[_Union[LeaveRooms, _Mapping]] = ...) -> None: ...
+
+class Mail(_message.Message):
+    __slots__ = ("kind", "server_name", "address", "base_url", "sid", "created_at_ms")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SERVER_NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    SID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    server_name: str
+    address: str
+    base_url: str
+    sid: str
+    created_at_ms: int
+    def __init__(self, kind: _Optional[str] = ..., server_name: _Optional[str] = ..., address: _Optional[str] = ..., base_url: _Optional[str] = ..., sid: _Optional[str] = ..., created_at_ms: _Optional[int] = ...) -> None: ...
+
+class LeaveRooms(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    def __init__(self, user_id: _Optional[str] = ...) -> None: ...
+
+class ChoreDoneFact(_message.Message):
+    __slots__ = ("position",)
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    def __init__(self, position: _Optional[int] = ...) -> None: ...
 
 class AuthSessionFact(_message.Message):
     __slots__ = ("session", "stages_json")
@@ -436,7 +538,7 @@ class NoticeRoomFact(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., room_id: _Optional[str] = ..., claimed_at_ms: _Optional[int] = ...) -> None: ...
 
 class Fact(_message.Message):
-    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "to_device", "to_device_delivered", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token", "delayed_event_scheduled", "delayed_event_restarted", "delayed_event_finalised", "content_report", "notice_room")
+    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "to_device", "to_device_delivered", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token", "delayed_event_scheduled", "delayed_event_restarted", "delayed_event_finalised", "content_report", "notice_room", "address", "validation", "mail_count", "chore", "chore_done")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
@@ -466,6 +568,11 @@ class Fact(_message.Message):
     DELAYED_EVENT_FINALISED_FIELD_NUMBER: _ClassVar[int]
     CONTENT_REPORT_FIELD_NUMBER: _ClassVar[int]
     NOTICE_ROOM_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    MAIL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHORE_FIELD_NUMBER: _ClassVar[int]
+    CHORE_DONE_FIELD_NUMBER: _ClassVar[int]
     room_id: str
     user_id: str
     command_id: bytes
@@ -495,7 +602,12 @@ class Fact(_message.Message):
     delayed_event_finalised: _delayed_events_pb2.FinalisedDelayedEvent
     content_report: ContentReportFact
     notice_room: NoticeRoomFact
-    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., to_device: _Optional[_Union[ToDeviceFact, _Mapping]] = ..., to_device_delivered: _Optional[_Union[ToDeviceDeliveredFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ..., delayed_event_scheduled: _Optional[_Union[_delayed_events_pb2.DelayedEventScheduledFact, _Mapping]] = ..., delayed_event_restarted: _Optional[_Union[_delayed_events_pb2.DelayedEventRestartedFact, _Mapping]] = ..., delayed_event_finalised: _Optional[_Union[_delayed_events_pb2.FinalisedDelayedEvent, _Mapping]] = ..., content_report: _Optional[_Union[ContentReportFact, _Mapping]] = ..., notice_room: _Optional[_Union[NoticeRoomFact, _Mapping]] = ...) -> None: ...
+    address: AddressFact
+    validation: ValidationFact
+    mail_count: MailCountFact
+    chore: ChoreFact
+    chore_done: ChoreDoneFact
+    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., to_device: _Optional[_Union[ToDeviceFact, _Mapping]] = ..., to_device_delivered: _Optional[_Union[ToDeviceDeliveredFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ..., delayed_event_scheduled: _Optional[_Union[_delayed_events_pb2.DelayedEventScheduledFact, _Mapping]] = ..., delayed_event_restarted: _Optional[_Union[_delayed_events_pb2.DelayedEventRestartedFact, _Mapping]] = ..., delayed_event_finalised: _Optional[_Union[_delayed_events_pb2.FinalisedDelayedEvent, _Mapping]] = ..., content_report: _Optional[_Union[ContentReportFact, _Mapping]] = ..., notice_room: _Optional[_Union[NoticeRoomFact, _Mapping]] = ..., address: _Optional[_Union[AddressFact, _Mapping]] = ..., validation: _Optional[_Union[ValidationFact, _Mapping]] = ..., mail_count: _Optional[_Union[MailCountFact, _Mapping]] = ..., chore: _Optional[_Union[ChoreFact, _Mapping]] = ..., chore_done: _Optional[_Union[ChoreDoneFact, _Mapping]] = ...) -> None: ...
 
 class FactDelivery(_message.Message):
     __slots__ = ("shard", "epoch", "after_position", "head_position", "facts")

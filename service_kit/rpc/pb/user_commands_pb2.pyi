@@ -25,7 +25,7 @@ class NewSession(_message.Message):
     def __init__(self, device_id: _Optional[str] = ..., initial_device_display_name: _Optional[str] = ..., access_token_sha256: _Optional[bytes] = ..., refresh_token_sha256: _Optional[bytes] = ..., access_token_lifetime_ms: _Optional[int] = ..., client_ip: _Optional[str] = ...) -> None: ...
 
 class RegisterUser(_message.Message):
-    __slots__ = ("user_id", "password", "admin", "guest", "session", "guest_token_sha256", "accepted_policies")
+    __slots__ = ("user_id", "password", "admin", "guest", "session", "guest_token_sha256", "accepted_policies", "third_party_id")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     PASSWORD_FIELD_NUMBER: _ClassVar[int]
     ADMIN_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,7 @@ class RegisterUser(_message.Message):
     SESSION_FIELD_NUMBER: _ClassVar[int]
     GUEST_TOKEN_SHA256_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_POLICIES_FIELD_NUMBER: _ClassVar[int]
+    THIRD_PARTY_ID_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     password: str
     admin: bool
@@ -40,7 +41,8 @@ class RegisterUser(_message.Message):
     session: NewSession
     guest_token_sha256: bytes
     accepted_policies: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, user_id: _Optional[str] = ..., password: _Optional[str] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ..., session: _Optional[_Union[NewSession, _Mapping]] = ..., guest_token_sha256: _Optional[bytes] = ..., accepted_policies: _Optional[_Iterable[str]] = ...) -> None: ...
+    third_party_id: _facts_pb2.ThirdPartyId
+    def __init__(self, user_id: _Optional[str] = ..., password: _Optional[str] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ..., session: _Optional[_Union[NewSession, _Mapping]] = ..., guest_token_sha256: _Optional[bytes] = ..., accepted_policies: _Optional[_Iterable[str]] = ..., third_party_id: _Optional[_Union[_facts_pb2.ThirdPartyId, _Mapping]] = ...) -> None: ...
 
 class SetModeration(_message.Message):
     __slots__ = ("user_id", "locked", "suspended")
@@ -117,6 +119,118 @@ class UseRegistrationToken(_message.Message):
     uses_max: int
     act: UseRegistrationToken.Act
     def __init__(self, token_sha256: _Optional[bytes] = ..., uses_max: _Optional[int] = ..., act: _Optional[_Union[UseRegistrationToken.Act, str]] = ...) -> None: ...
+
+class Address(_message.Message):
+    __slots__ = ("server_name", "medium", "address")
+    SERVER_NAME_FIELD_NUMBER: _ClassVar[int]
+    MEDIUM_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    server_name: str
+    medium: str
+    address: str
+    def __init__(self, server_name: _Optional[str] = ..., medium: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
+
+class ClaimAddress(_message.Message):
+    __slots__ = ("address", "user_id", "instead_of")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    INSTEAD_OF_FIELD_NUMBER: _ClassVar[int]
+    address: Address
+    user_id: str
+    instead_of: str
+    def __init__(self, address: _Optional[_Union[Address, _Mapping]] = ..., user_id: _Optional[str] = ..., instead_of: _Optional[str] = ...) -> None: ...
+
+class ReleaseAddress(_message.Message):
+    __slots__ = ("address", "user_id", "claimed_at_ms")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    CLAIMED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    address: Address
+    user_id: str
+    claimed_at_ms: int
+    def __init__(self, address: _Optional[_Union[Address, _Mapping]] = ..., user_id: _Optional[str] = ..., claimed_at_ms: _Optional[int] = ...) -> None: ...
+
+class GetAddress(_message.Message):
+    __slots__ = ("address",)
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    address: Address
+    def __init__(self, address: _Optional[_Union[Address, _Mapping]] = ...) -> None: ...
+
+class BeginValidation(_message.Message):
+    __slots__ = ("sid", "address", "purpose", "client_secret_sha256", "send_attempt", "next_link", "lifetime_ms", "mail_kind", "base_url", "address_code", "mails_per_hour_max")
+    SID_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_SECRET_SHA256_FIELD_NUMBER: _ClassVar[int]
+    SEND_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_LINK_FIELD_NUMBER: _ClassVar[int]
+    LIFETIME_MS_FIELD_NUMBER: _ClassVar[int]
+    MAIL_KIND_FIELD_NUMBER: _ClassVar[int]
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_CODE_FIELD_NUMBER: _ClassVar[int]
+    MAILS_PER_HOUR_MAX_FIELD_NUMBER: _ClassVar[int]
+    sid: str
+    address: Address
+    purpose: str
+    client_secret_sha256: bytes
+    send_attempt: int
+    next_link: str
+    lifetime_ms: int
+    mail_kind: str
+    base_url: str
+    address_code: str
+    mails_per_hour_max: int
+    def __init__(self, sid: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., purpose: _Optional[str] = ..., client_secret_sha256: _Optional[bytes] = ..., send_attempt: _Optional[int] = ..., next_link: _Optional[str] = ..., lifetime_ms: _Optional[int] = ..., mail_kind: _Optional[str] = ..., base_url: _Optional[str] = ..., address_code: _Optional[str] = ..., mails_per_hour_max: _Optional[int] = ...) -> None: ...
+
+class SubmitValidation(_message.Message):
+    __slots__ = ("sid", "token", "client_secret_sha256", "look")
+    SID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_SECRET_SHA256_FIELD_NUMBER: _ClassVar[int]
+    LOOK_FIELD_NUMBER: _ClassVar[int]
+    sid: str
+    token: str
+    client_secret_sha256: bytes
+    look: bool
+    def __init__(self, sid: _Optional[str] = ..., token: _Optional[str] = ..., client_secret_sha256: _Optional[bytes] = ..., look: _Optional[bool] = ...) -> None: ...
+
+class GetValidation(_message.Message):
+    __slots__ = ("sid", "client_secret_sha256", "purpose", "end")
+    SID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_SECRET_SHA256_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    sid: str
+    client_secret_sha256: bytes
+    purpose: str
+    end: bool
+    def __init__(self, sid: _Optional[str] = ..., client_secret_sha256: _Optional[bytes] = ..., purpose: _Optional[str] = ..., end: _Optional[bool] = ...) -> None: ...
+
+class AddThirdPartyId(_message.Message):
+    __slots__ = ("user_id", "third_party_id", "third_party_ids_max")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    THIRD_PARTY_ID_FIELD_NUMBER: _ClassVar[int]
+    THIRD_PARTY_IDS_MAX_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    third_party_id: _facts_pb2.ThirdPartyId
+    third_party_ids_max: int
+    def __init__(self, user_id: _Optional[str] = ..., third_party_id: _Optional[_Union[_facts_pb2.ThirdPartyId, _Mapping]] = ..., third_party_ids_max: _Optional[int] = ...) -> None: ...
+
+class RemoveThirdPartyId(_message.Message):
+    __slots__ = ("user_id", "medium", "address")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    MEDIUM_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    medium: str
+    address: str
+    def __init__(self, user_id: _Optional[str] = ..., medium: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
+
+class FinishChore(_message.Message):
+    __slots__ = ("position",)
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    def __init__(self, position: _Optional[int] = ...) -> None: ...
 
 class LoginWithPassword(_message.Message):
     __slots__ = ("user_id", "password", "session")
@@ -391,7 +505,7 @@ class ClaimNoticeRoom(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., room_id: _Optional[str] = ..., replaces_room_id: _Optional[str] = ...) -> None: ...
 
 class UserCommand(_message.Message):
-    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag", "set_moderation", "get_account", "new_login_token", "login_with_token", "pass_stage", "get_stages", "use_registration_token", "report_content", "list_content_reports", "send_to_device", "delivered_to_device", "claim_notice_room")
+    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag", "set_moderation", "get_account", "new_login_token", "login_with_token", "pass_stage", "get_stages", "use_registration_token", "report_content", "list_content_reports", "send_to_device", "delivered_to_device", "claim_notice_room", "claim_address", "release_address", "get_address", "begin_validation", "submit_validation", "get_validation", "add_third_party_id", "remove_third_party_id", "finish_chore")
     REGISTER_USER_FIELD_NUMBER: _ClassVar[int]
     LOGIN_WITH_PASSWORD_FIELD_NUMBER: _ClassVar[int]
     CHECK_PASSWORD_FIELD_NUMBER: _ClassVar[int]
@@ -425,6 +539,15 @@ class UserCommand(_message.Message):
     SEND_TO_DEVICE_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_TO_DEVICE_FIELD_NUMBER: _ClassVar[int]
     CLAIM_NOTICE_ROOM_FIELD_NUMBER: _ClassVar[int]
+    CLAIM_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    GET_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    GET_VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    ADD_THIRD_PARTY_ID_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_THIRD_PARTY_ID_FIELD_NUMBER: _ClassVar[int]
+    FINISH_CHORE_FIELD_NUMBER: _ClassVar[int]
     register_user: RegisterUser
     login_with_password: LoginWithPassword
     check_password: CheckPassword
@@ -458,7 +581,16 @@ class UserCommand(_message.Message):
     send_to_device: SendToDevice
     delivered_to_device: DeliveredToDevice
     claim_notice_room: ClaimNoticeRoom
-    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ..., set_moderation: _Optional[_Union[SetModeration, _Mapping]] = ..., get_account: _Optional[_Union[GetAccount, _Mapping]] = ..., new_login_token: _Optional[_Union[NewLoginToken, _Mapping]] = ..., login_with_token: _Optional[_Union[LoginWithToken, _Mapping]] = ..., pass_stage: _Optional[_Union[PassStage, _Mapping]] = ..., get_stages: _Optional[_Union[GetStages, _Mapping]] = ..., use_registration_token: _Optional[_Union[UseRegistrationToken, _Mapping]] = ..., report_content: _Optional[_Union[ReportContent, _Mapping]] = ..., list_content_reports: _Optional[_Union[ListContentReports, _Mapping]] = ..., send_to_device: _Optional[_Union[SendToDevice, _Mapping]] = ..., delivered_to_device: _Optional[_Union[DeliveredToDevice, _Mapping]] = ..., claim_notice_room: _Optional[_Union[ClaimNoticeRoom, _Mapping]] = ...) -> None: ...
+    claim_address: ClaimAddress
+    release_address: ReleaseAddress
+    get_address: GetAddress
+    begin_validation: BeginValidation
+    submit_validation: SubmitValidation
+    get_validation: GetValidation
+    add_third_party_id: AddThirdPartyId
+    remove_third_party_id: RemoveThirdPartyId
+    finish_chore: FinishChore
+    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ..., set_moderation: _Optional[_Union[SetModeration, _Mapping]] = ..., get_account: _Optional[_Union[GetAccount, _Mapping]] = ..., new_login_token: _Optional[_Union[NewLoginToken, _Mapping]] = ..., login_with_token: _Optional[_Union[LoginWithToken, _Mapping]] = ..., pass_stage: _Optional[_Union[PassStage, _Mapping]] = ..., get_stages: _Optional[_Union[GetStages, _Mapping]] = ..., use_registration_token: _Optional[_Union[UseRegistrationToken, _Mapping]] = ..., report_content: _Optional[_Union[ReportContent, _Mapping]] = ..., list_content_reports: _Optional[_Union[ListContentReports, _Mapping]] = ..., send_to_device: _Optional[_Union[SendToDevice, _Mapping]] = ..., delivered_to_device: _Optional[_Union[DeliveredToDevice, _Mapping]] = ..., claim_notice_room: _Optional[_Union[ClaimNoticeRoom, _Mapping]] = ..., claim_address: _Optional[_Union[ClaimAddress, _Mapping]] = ..., release_address: _Optional[_Union[ReleaseAddress, _Mapping]] = ..., get_address: _Optional[_Union[GetAddress, _Mapping]] = ..., begin_validation: _Optional[_Union[BeginValidation, _Mapping]] = ..., submit_validation: _Optional[_Union[SubmitValidation, _Mapping]] = ..., get_validation: _Optional[_Union[GetValidation, _Mapping]] = ..., add_third_party_id: _Optional[_Union[AddThirdPartyId, _Mapping]] = ..., remove_third_party_id: _Optional[_Union[RemoveThirdPartyId, _Mapping]] = ..., finish_chore: _Optional[_Union[FinishChore, _Mapping]] = ...) -> None: ...
 
 class TokenOwner(_message.Message):
     __slots__ = ("user_id", "device_id", "expires_at_ms", "soft_logged_out", "admin", "guest", "locked", "suspended")
@@ -481,20 +613,46 @@ class TokenOwner(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., expires_at_ms: _Optional[int] = ..., soft_logged_out: _Optional[bool] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ..., locked: _Optional[bool] = ..., suspended: _Optional[bool] = ...) -> None: ...
 
 class Account(_message.Message):
-    __slots__ = ("user_id", "admin", "guest", "deactivated", "locked", "suspended")
+    __slots__ = ("user_id", "admin", "guest", "deactivated", "locked", "suspended", "third_party_ids")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     ADMIN_FIELD_NUMBER: _ClassVar[int]
     GUEST_FIELD_NUMBER: _ClassVar[int]
     DEACTIVATED_FIELD_NUMBER: _ClassVar[int]
     LOCKED_FIELD_NUMBER: _ClassVar[int]
     SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    THIRD_PARTY_IDS_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     admin: bool
     guest: bool
     deactivated: bool
     locked: bool
     suspended: bool
-    def __init__(self, user_id: _Optional[str] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., locked: _Optional[bool] = ..., suspended: _Optional[bool] = ...) -> None: ...
+    third_party_ids: _containers.RepeatedCompositeFieldContainer[_facts_pb2.ThirdPartyId]
+    def __init__(self, user_id: _Optional[str] = ..., admin: _Optional[bool] = ..., guest: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., locked: _Optional[bool] = ..., suspended: _Optional[bool] = ..., third_party_ids: _Optional[_Iterable[_Union[_facts_pb2.ThirdPartyId, _Mapping]]] = ...) -> None: ...
+
+class AddressOwner(_message.Message):
+    __slots__ = ("user_id", "claimed_at_ms")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    CLAIMED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    claimed_at_ms: int
+    def __init__(self, user_id: _Optional[str] = ..., claimed_at_ms: _Optional[int] = ...) -> None: ...
+
+class Validation(_message.Message):
+    __slots__ = ("medium", "address", "validated_at_ms", "next_link", "server_name", "purpose")
+    MEDIUM_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_LINK_FIELD_NUMBER: _ClassVar[int]
+    SERVER_NAME_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    medium: str
+    address: str
+    validated_at_ms: int
+    next_link: str
+    server_name: str
+    purpose: str
+    def __init__(self, medium: _Optional[str] = ..., address: _Optional[str] = ..., validated_at_ms: _Optional[int] = ..., next_link: _Optional[str] = ..., server_name: _Optional[str] = ..., purpose: _Optional[str] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("user_id", "device_id", "expires_in_ms")
@@ -533,7 +691,7 @@ class UserSummary(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ...) -> None: ...
 
 class UserReply(_message.Message):
-    __slots__ = ("session", "token_owner", "devices", "json", "filter_id", "users", "matched", "more", "account", "stages", "content_reports", "room_id")
+    __slots__ = ("session", "token_owner", "devices", "json", "filter_id", "users", "matched", "more", "account", "stages", "content_reports", "room_id", "address_owner", "validation")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TOKEN_OWNER_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -546,6 +704,8 @@ class UserReply(_message.Message):
     STAGES_FIELD_NUMBER: _ClassVar[int]
     CONTENT_REPORTS_FIELD_NUMBER: _ClassVar[int]
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_OWNER_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_FIELD_NUMBER: _ClassVar[int]
     session: Session
     token_owner: TokenOwner
     devices: _containers.RepeatedCompositeFieldContainer[Device]
@@ -558,4 +718,6 @@ class UserReply(_message.Message):
     stages: _containers.RepeatedCompositeFieldContainer[AuthStage]
     content_reports: _containers.RepeatedCompositeFieldContainer[_facts_pb2.ContentReportFact]
     room_id: str
-    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., token_owner: _Optional[_Union[TokenOwner, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., json: _Optional[bytes] = ..., filter_id: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserSummary, _Mapping]]] = ..., matched: _Optional[bool] = ..., more: _Optional[bool] = ..., account: _Optional[_Union[Account, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[AuthStage, _Mapping]]] = ..., content_reports: _Optional[_Iterable[_Union[_facts_pb2.ContentReportFact, _Mapping]]] = ..., room_id: _Optional[str] = ...) -> None: ...
+    address_owner: AddressOwner
+    validation: Validation
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., token_owner: _Optional[_Union[TokenOwner, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., json: _Optional[bytes] = ..., filter_id: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserSummary, _Mapping]]] = ..., matched: _Optional[bool] = ..., more: _Optional[bool] = ..., account: _Optional[_Union[Account, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[AuthStage, _Mapping]]] = ..., content_reports: _Optional[_Iterable[_Union[_facts_pb2.ContentReportFact, _Mapping]]] = ..., room_id: _Optional[str] = ..., address_owner: _Optional[_Union[AddressOwner, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ...) -> None: ...
