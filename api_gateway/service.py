@@ -73,8 +73,6 @@ class ApiGateway:
             EmailValidation: validation,
             HostedServers: hosted_servers,
             IgnoredUsers: IgnoredUsers(commands, clock),
-            PasswordAuth: PasswordAuth(interactive_auth, commands, rate_limits),
-            RegistrationStages: RegistrationStages(settings.registration, registration_tokens),
             LoginIdentifiers: identifiers,
             PasswordAuth: PasswordAuth(interactive_auth, commands, rate_limits, identifiers),
             PasswordReset: PasswordReset(validation, third_party_ids),

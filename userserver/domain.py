@@ -101,6 +101,7 @@ class UserShardDomain:
             "list_content_reports": Rule(content_reports.prepare_list, content_reports.list_reports),
             "send_to_device": Rule(to_device.prepare_send, to_device.send),
             "delivered_to_device": Rule(to_device.prepare_delivered, to_device.delivered),
+            "claim_notice_room": Rule(notice_rooms.prepare, notice_rooms.claim),
             **self._proof_rules(store, unapplied, codes),
         }
 
@@ -121,11 +122,6 @@ class UserShardDomain:
             "pass_stage": Rule(auth_sessions.prepare, auth_sessions.pass_stage),
             "get_stages": Rule(auth_sessions.prepare, auth_sessions.get),
             "use_registration_token": Rule(registration_tokens.prepare, registration_tokens.use),
-            "report_content": Rule(content_reports.prepare, content_reports.report),
-            "list_content_reports": Rule(content_reports.prepare_list, content_reports.list_reports),
-            "send_to_device": Rule(to_device.prepare_send, to_device.send),
-            "delivered_to_device": Rule(to_device.prepare_delivered, to_device.delivered),
-            "claim_notice_room": Rule(notice_rooms.prepare, notice_rooms.claim),
             "claim_address": Rule(addresses.prepare, addresses.claim),
             "release_address": Rule(addresses.prepare, addresses.release),
             "get_address": Rule(addresses.prepare, addresses.get),
