@@ -94,6 +94,7 @@ class Composition:
             hosted_servers=kit.hosted_servers,
             settings=kit.settings.rooms,
             notices_localpart=kit.settings.server_notices.localpart,
+            retention=kit.settings.retention,
             grpc_address=self._grpc_address,
             kernels=KernelWarmUp(),
         )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from service_kit.store.cassandra import CassandraStore
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """One more with every change of the tables (tests/homeserver/test_schema.py tells when)."""
 
 TABLES: tuple[Table[Any], ...] = (*LEDGER_TABLES, *roomserver.tables.TABLES, *userserver.tables.TABLES)

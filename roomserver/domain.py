@@ -44,4 +44,4 @@ class RoomShardDomain:
         """Nothing to do: what may be dropped from memory follows from how far the tables are."""
 
     async def close(self) -> None:
-        self.owned.close()
+        await self.owned.close()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from roomserver.domain import RoomShardDomain
+from roomserver.queries.retention import Retention
 from roomserver.queries.servicer import RoomQueryService
 from roomserver.state.cache import RoomBudget
 from roomserver.state.resolver_threads import ResolverThreads
@@ -19,14 +20,17 @@ from service_kit.hosted_servers import HostedServers
 from service_kit.kernel_warm_up import KernelWarmUp
 from service_kit.ledger.leases import ShardHolder
 from service_kit.ledger.progress import OwnersProgress, Progress
+from service_kit.retention_settings import RetentionSettings
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.delayed_events_pb2 import ChangeDelayedEvent
-from service_kit.rpc.pb.room_commands_pb2 import RoomCommand, SetTyping
+from service_kit.rpc.pb.room_commands_pb2 import PurgeRoom, RoomCommand, SetTyping
 from service_kit.rpc.pb.room_directory_pb2 import Settle
 from service_kit.shards import ROOM, Shard, ShardMap
 from service_kit.store.interface import Store
 
 SETTLE_TIMEOUT_S: Final = 10.0
+
+KEEP_ALL: Final = RetentionSettings()
 
 
 class RoomserverService:
@@ -46,6 +50,7 @@ class RoomserverService:
         hosted_servers: HostedServers,
         grpc_address: str = "",
         notices_localpart: str = "",
+        retention: RetentionSettings = KEEP_ALL,
         kernels: KernelWarmUp | None = None,
     ) -> None:
         """`kernels`, if given, is started and stopped with the service: forks are resolved once it is ready."""
@@ -68,6 +73,9 @@ class RoomserverService:
             members_max=settings.members_max,
             delayed_events_per_user_max=settings.delayed_events_per_user_max,
             notices_localpart=notices_localpart,
+            retention=retention.policy(),
+            purge_interval_s=retention.purge_interval_s,
+            purge_room=self._purge_room,
         )
         self.holder = ShardHolder(
             bus,
@@ -80,7 +88,9 @@ class RoomserverService:
             make_domain=self._make_domain,
             grpc_address=grpc_address,
         )
-        self.queries = RoomQueryService(store, shards, self.holder.owner_of)
+        self.queries = RoomQueryService(
+            store, shards, self.holder.owner_of, Retention(store, clock, retention.policy())
+        )
         """for the worker's gRPC server, or for `service_kit.rpc.local`"""
 
     async def start(self) -> None:
@@ -113,6 +123,9 @@ class RoomserverService:
     async def _stop_typing(self, room_id: str, user_id: str) -> None:
         """Over the bus, like any command: the shard may have moved meanwhile."""
         await self._commands.room(room_id, RoomCommand(set_typing=SetTyping(user_id=user_id, only_if_expired=True)))
+
+    async def _purge_room(self, room_id: str) -> bool:
+        return (await self._commands.room(room_id, RoomCommand(purge_room=PurgeRoom()))).more_to_purge
 
     async def _send_if_due(self, shard: Shard, delay_id: str, sender: str) -> None:
         change = ChangeDelayedEvent(user_id=sender, action=ChangeDelayedEvent.SEND_IF_DUE)

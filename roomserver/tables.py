@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from roomserver.delayed_event_tables import DELAYED_EVENT_TABLES
+from roomserver.retention_tables import RETENTION_TABLES
 from service_kit.store.schema import Table
 
 WRITER = "roomserver"
@@ -412,4 +413,5 @@ TABLES: tuple[Table[Any], ...] = (
     GUESTS_BY_ROOM,
     ROOM_UPGRADES,
     *DELAYED_EVENT_TABLES,
+    *RETENTION_TABLES,
 )

@@ -29,6 +29,7 @@ from service_kit.account_settings import (
 )
 from service_kit.email_settings import EmailSettings
 from service_kit.registration_settings import RegistrationSettings as RegistrationSettings
+from service_kit.retention_settings import RetentionSettings
 from service_kit.settings_section import Section
 
 ENV_PREFIX = "PLEXUS_"
@@ -338,6 +339,7 @@ class Settings(BaseSettings):
     email: EmailSettings = Field(default=EmailSettings(), description="")
     login: LoginSettings = Field(default=LoginSettings(), description="")
     capabilities: CapabilitySettings = Field(default=CapabilitySettings(), description="")
+    retention: RetentionSettings = Field(default=RetentionSettings(), description="")
     server_notices: ServerNoticeSettings = Field(default=ServerNoticeSettings(), description="")
     openid: OpenIdSettings = Field(default=OpenIdSettings(), description="")
     support: SupportSettings = Field(default=SupportSettings(), description="")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import orjson
+
+from matrix_protocol.retention import RETENTION, RetentionPolicy
 from service_kit.rpc.queries import Asker, RoomQueries
 from service_kit.tokens import SyncToken
 from sync_api.filters import TIMELINE_LIMIT_DEFAULT, SyncFilter
 from sync_api.lazy_members import SentMembers
+from sync_api.room_contents import RoomContents
 from sync_api.rooms import RoomViews
 from sync_api.unread.counters import ReaderUnread, UnreadCounters
 from sync_api.user_view import UserView
@@ -36,6 +40,8 @@ class SyncScope:
     asker: Asker
     counters: UnreadCounters
     unread: ReaderUnread
+    retention: RetentionPolicy | None = None
+    """None: messages do not expire."""
     unread_events_left: int = field(default_factory=lambda: EVENTS_OF_ANSWER_MAX)
     """so many events may still be asked for to count what is unread"""
 
@@ -44,3 +50,11 @@ class SyncScope:
         """ "Servers should apply a default value, and impose a maximum value to avoid resource exhaustion.\""""
         limit = self.filter.timeline.limit
         return TIMELINE_LIMIT_DEFAULT if limit is None else min(limit, self.timeline_limit_max)
+
+    def oldest_ms(self, contents: RoomContents) -> int:
+        """Messages of the room from before this have expired; 0 = none has."""
+        if self.retention is None:
+            return 0
+        event = contents.state.get((RETENTION, ""))
+        content = None if event is None else orjson.loads(event.client_json)["content"]
+        return self.retention.oldest_ms(content, self.now_ms)

@@ -73,6 +73,7 @@ class SyncApi:
             OwnersInboxes(asker, commands),
             clock,
             timeline_limit_max=limits.timeline_limit_max,
+            retention=settings.retention.policy(),
         )
         self._bus = bus
         self._revocations: Subscription | None = None

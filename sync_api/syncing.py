@@ -39,6 +39,7 @@ import asyncio
 from dataclasses import dataclass
 
 from matrix_protocol.errors import Unavailable, UnknownToken
+from matrix_protocol.retention import RetentionPolicy
 from service_kit.clock import Clock
 from service_kit.rpc.queries import AskedRoomQueries, Asker
 from service_kit.tokens import SyncToken
@@ -93,6 +94,7 @@ class Syncs:
         clock: Clock,
         *,
         timeline_limit_max: int,
+        retention: RetentionPolicy | None = None,
     ) -> None:
         self._rooms = rooms
         self._users = users
@@ -103,6 +105,7 @@ class Syncs:
         self._inboxes = inboxes
         self._clock = clock
         self._timeline_limit_max = timeline_limit_max
+        self._retention = retention
         self._lazy_members = LazyMembers()
         self._admission = Admission(clock)
         self.counters = UnreadCounters()
@@ -169,6 +172,7 @@ class Syncs:
             sent_members=sent,
             now_ms=self._clock.now_ms(),
             timeline_limit_max=self._timeline_limit_max,
+            retention=self._retention,
             rooms=self._rooms,
             queries=self._queries,
             asker=self._asker,

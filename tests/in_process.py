@@ -73,6 +73,7 @@ class InProcessServer:
             worker="roomserver-1",
             settings=settings.rooms,
             notices_localpart=settings.server_notices.localpart,
+            retention=settings.retention,
             hosted_servers=self.hosted_servers,
         )
         self.userserver = UserserverService(

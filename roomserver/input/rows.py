@@ -12,6 +12,7 @@ import orjson
 from roomserver.input.delayed_event_rows import finalised_rows, restarted_rows, scheduled_rows
 from roomserver.input.directory_rows import alias_rows, guest_row, published_room_rows, upgrade_rows
 from roomserver.input.relation_rows import relation_rows
+from roomserver.input.retention_rows import listed_rows, progress_rows
 from roomserver.state.client_transactions import scoped_txn_id
 from roomserver.state.compact import MEMBER
 from roomserver.tables import (
@@ -81,6 +82,7 @@ def _room_event(shard: Shard, position: int, fact: Fact) -> list[Write]:
             rows.append(Put(TIMESTAMP_SPANS_BY_ROOM, span))
     if is_state:
         rows.extend(_state_rows(room_id, position, event))
+        rows.extend(listed_rows(shard, room_id, event))
     if event.redacted_client_json:
         rows.extend(_redacted_rows(room_id, event))
     if event.relations or event.lost_relations:
@@ -230,6 +232,12 @@ def _rewritten_rows(room_id: str, event: RewrittenEvent) -> list[Write]:
     return rows
 
 
+def _purged(shard: Shard, position: int, fact: Fact) -> list[Write]:
+    body = fact.purged
+    rows = [row for event in body.events for row in _rewritten_rows(body.room_id, event)]
+    return [*rows, *progress_rows(body)]
+
+
 def _receipt(shard: Shard, position: int, fact: Fact) -> list[Write]:
     receipt = fact.receipt
     row = ReceiptRow(
@@ -275,6 +283,7 @@ _ROWS_BY_BODY: Mapping[str, Callable[[Shard, int, Fact], list[Write]]] = {
     "receipt": _receipt,
     "typing": _typing,
     "forgotten": _forgotten,
+    "purged": _purged,
     "alias": alias_rows,
     "published_room": published_room_rows,
     "upgrade": upgrade_rows,

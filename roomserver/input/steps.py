@@ -8,6 +8,7 @@
     forget.py           POST forget
     publication.py      PUT directory/list/room       also: the entry follows the room
     delayed_events.py   events that are to be sent later (MSC4140)
+    purge.py            messages whose time is over (m.room.retention)
     settle.py           nothing: until the tables are as the ledger is
     upgrade.py          POST upgrade                  successor.py: the new room
     aliases.py          PUT, DELETE directory/room    canonical_alias.py: what a room may say of its aliases
@@ -29,6 +30,7 @@ from roomserver.input import (
     forget,
     membership,
     publication,
+    purge,
     receipts,
     send_event,
     settle,
@@ -64,5 +66,6 @@ STEPS: Final[Mapping[str, Step]] = {
     "delete_alias": Step(aliases.prepare_delete, aliases.execute_delete),
     "schedule_delayed_event": Step(delayed_events.prepare_schedule, delayed_events.execute_schedule),
     "change_delayed_event": Step(delayed_events.prepare_change, delayed_events.execute_change),
+    "purge_room": Step(purge.prepare, purge.execute),
 }
 """By the name of the member of `RoomCommand.command`."""

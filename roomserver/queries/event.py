@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from matrix_protocol.errors import Forbidden, NotFound
+from matrix_protocol.retention import is_expired
 from roomserver.queries.viewer import memberships_of, viewer_of
 from roomserver.tables import EVENTS_BY_ID, TIMELINE_BY_ROOM, TimelineRow
 from service_kit.rpc.pb.facts_pb2 import HistoryVisibility
@@ -18,13 +19,16 @@ class SeenEvent(NamedTuple):
     viewer_membership: str
 
 
-async def read_event(store: Store, room_id: str, event_id: str, as_user_id: str) -> SeenEvent:
-    """Raises NotFound, also if the user ("" = the server itself) may not see it: nobody learns what there is."""
+async def read_event(store: Store, room_id: str, event_id: str, as_user_id: str, oldest_ms: int = 0) -> SeenEvent:
+    """`oldest_ms`: messages from before are expired.
+
+    Raises NotFound, also if the user ("" = the server itself) may not see it: nobody learns what there is.
+    """
     found = await store.get(EVENTS_BY_ID, (event_id,))
     if found is None or found.room_id != room_id:
         raise NotFound(NOT_FOUND)
     row = await store.get(TIMELINE_BY_ROOM, (room_id, found.bucket, found.position))
-    if row is None:
+    if row is None or is_expired(row.state_key, row.origin_server_ts_ms, oldest_ms):
         raise NotFound(NOT_FOUND)
     if not as_user_id:
         return SeenEvent(row, "")

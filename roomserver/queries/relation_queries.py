@@ -18,6 +18,7 @@ from matrix_protocol.room_versions import ROOM_VERSIONS
 from roomserver.queries.aggregations import Bundles, Onlooker
 from roomserver.queries.event import NOT_FOUND, read_event
 from roomserver.queries.relations import RelatedPage
+from roomserver.queries.retention import Retention
 from roomserver.queries.threads import ThreadsPage, without_content
 from roomserver.queries.timeline import Buckets, fill_entry
 from roomserver.queries.timestamps import closest_event
@@ -44,6 +45,7 @@ RELATED_LIMIT_MAX: Final = 1000
 class RelationQueries:
     _store: Store
     _buckets: Buckets
+    _retention: Retention
 
     async def _committed_position(self, room_id: str) -> int:
         raise NotImplementedError
@@ -52,7 +54,13 @@ class RelationQueries:
         """Raises NotFound, InvalidParam."""
         _check_limit(request.limit)
         position = await self._committed_position(request.room_id)
-        seen = await read_event(self._store, request.room_id, request.event_id, request.as_user_id)
+        seen = await read_event(
+            self._store,
+            request.room_id,
+            request.event_id,
+            request.as_user_id,
+            await self._retention.oldest_ms(request.room_id),
+        )
         onlooker = await self._onlooker(request.room_id, request.as_user_id, request.ignored_user_ids)
         page = RelatedPage(self._store, request, onlooker)
         rows = await page.read(seen.row)
@@ -65,7 +73,9 @@ class RelationQueries:
         """Raises Forbidden, InvalidParam."""
         _check_limit(request.limit)
         position = await self._committed_position(request.room_id)
-        viewer = await viewer_of(self._store, request.room_id, request.as_user_id)
+        viewer = await viewer_of(
+            self._store, request.room_id, request.as_user_id, await self._retention.oldest_ms(request.room_id)
+        )
         onlooker = Onlooker(viewer, frozenset(request.ignored_user_ids))
         bucket = await self._buckets.last(request.room_id)
         if request.from_position and bucket > 0:
@@ -100,7 +110,9 @@ class RelationQueries:
     async def get_event_by_timestamp(self, request: TimestampRequest) -> TimelineEntry:
         """Raises Forbidden, NotFound."""
         await self._committed_position(request.room_id)
-        viewer = await viewer_of(self._store, request.room_id, request.as_user_id)
+        viewer = await viewer_of(
+            self._store, request.room_id, request.as_user_id, await self._retention.oldest_ms(request.room_id)
+        )
         row = await closest_event(self._store, request.room_id, viewer, request.ts_ms, backwards=request.backwards)
         if row is None:
             side = "before" if request.backwards else "after"
@@ -113,10 +125,11 @@ class RelationQueries:
         """Somebody who may see this or that of the room."""
         if not user_id:
             return Onlooker(None)
+        oldest_ms = await self._retention.oldest_ms(room_id)
         try:
-            viewer = await viewer_of(self._store, room_id, user_id)
+            viewer = await viewer_of(self._store, room_id, user_id, oldest_ms)
         except Forbidden:  # single events may be open to all
-            viewer = Viewer(self._store, room_id, user_id, None)
+            viewer = Viewer(self._store, room_id, user_id, None, oldest_ms)
         return Onlooker(viewer, frozenset(ignored_user_ids))
 
     async def _rows_at(self, room_id: str, positions: Sequence[int]) -> list[TimelineRow]:

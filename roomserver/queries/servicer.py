@@ -31,6 +31,7 @@ from roomserver.queries.event import read_event
 from roomserver.queries.event_filter import compile_filter
 from roomserver.queries.receipts import receipt_chunks, receipts_of_user
 from roomserver.queries.relation_queries import CHUNK_BYTES_MAX, RelationQueries, event_chunks
+from roomserver.queries.retention import Retention
 from roomserver.queries.rooms_of_user import rooms_of_user_chunks
 from roomserver.queries.state import MEMBER, Wanted, state_pages
 from roomserver.queries.summary import summary_of
@@ -78,8 +79,15 @@ class Owner(Progress, Protocol):
 class RoomQueryService(RelationQueries, DirectoryQueries):
     """`owner_of` gives the owner object of a shard that this worker serves, or None."""
 
-    def __init__(self, store: Store, shards: ShardMap, owner_of: Callable[[Shard], Owner | None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        shards: ShardMap,
+        owner_of: Callable[[Shard], Owner | None],
+        retention: Retention,
+    ) -> None:
         self._store = store
+        self._retention = retention
         self._shards = shards
         self._owner_of = owner_of
         self._buckets = Buckets(store)
@@ -89,7 +97,9 @@ class RoomQueryService(RelationQueries, DirectoryQueries):
         position = await self._committed_position(request.room_id)
         at_position = request.at_position
         if request.as_user_id:
-            viewer = await viewer_of(self._store, request.room_id, request.as_user_id)
+            viewer = await viewer_of(
+                self._store, request.room_id, request.as_user_id, await self._retention.oldest_ms(request.room_id)
+            )
             if viewer.left_at_position:
                 at_position = min(at_position or viewer.left_at_position, viewer.left_at_position)
         room = await self._store.get(ROOMS, (request.room_id,))
@@ -123,7 +133,9 @@ class RoomQueryService(RelationQueries, DirectoryQueries):
         span = Span(request.room_id, request.backwards, request.from_position, request.to_position)
         viewer = None
         if request.as_user_id:
-            viewer = await viewer_of(self._store, request.room_id, request.as_user_id)
+            viewer = await viewer_of(
+                self._store, request.room_id, request.as_user_id, await self._retention.oldest_ms(request.room_id)
+            )
             span = _until(span, viewer.looks_until())
         page = Page(self._store, self._buckets, span, request.limit)
         rows = await page.read(viewer, matches)
@@ -138,7 +150,13 @@ class RoomQueryService(RelationQueries, DirectoryQueries):
     async def get_event(self, request: EventRequest) -> TimelineEntry:
         """Raises NotFound, also for events that the user may not see."""
         await self._committed_position(request.room_id)
-        seen = await read_event(self._store, request.room_id, request.event_id, request.as_user_id)
+        seen = await read_event(
+            self._store,
+            request.room_id,
+            request.event_id,
+            request.as_user_id,
+            await self._retention.oldest_ms(request.room_id),
+        )
         entry = TimelineEntry()
         fill_entry(entry, seen.row, seen.viewer_membership)
         if request.with_aggregations:

@@ -13,6 +13,7 @@ import orjson
 
 from matrix_protocol.errors import Forbidden
 from matrix_protocol.history_visibility import WORLD_READABLE, can_user_see_event, history_visibility_of
+from matrix_protocol.retention import is_expired
 from roomserver.tables import (
     CURRENT_STATE_BY_ROOM,
     ROOMS_BY_USER,
@@ -75,10 +76,15 @@ class Viewer:
         "is_joined",
         "is_open_to_all",
         "left_at_position",
+        "oldest_ms",
         "user_id",
     )
 
-    def __init__(self, store: Store, room_id: str, user_id: str, current: RoomByUserRow | None) -> None:
+    def __init__(
+        self, store: Store, room_id: str, user_id: str, current: RoomByUserRow | None, oldest_ms: int = 0
+    ) -> None:
+        """`oldest_ms`: messages from before are expired."""
+        self.oldest_ms = oldest_ms
         self._store = store
         self._room_id = room_id
         self._current = current
@@ -101,10 +107,14 @@ class Viewer:
     def sees_at_once(self, row: TimelineRow) -> bool:
         """Whether this event is certainly shown: true for members in rooms with the usual visibility."""
         visibility = row.history_visibility
+        if self.oldest_ms and is_expired(row.state_key, row.origin_server_ts_ms, self.oldest_ms):
+            return False
         return visibility == _WORLD_READABLE or (self.is_joined and visibility == _SHARED)
 
     async def can_see(self, row: TimelineRow) -> bool:
         """Whether this event is shown."""
+        if self.oldest_ms and is_expired(row.state_key, row.origin_server_ts_ms, self.oldest_ms):
+            return False
         return self.sees_at_once(row) or self._judge(row, await self._known_memberships())
 
     async def membership_after(self, position: int) -> str:
@@ -134,10 +144,10 @@ class Viewer:
         return self._memberships
 
 
-async def viewer_of(store: Store, room_id: str, user_id: str) -> Viewer:
+async def viewer_of(store: Store, room_id: str, user_id: str, oldest_ms: int = 0) -> Viewer:
     """Raises Forbidden for whoever has no business in this room, also if there is no such room."""
     row = await store.get(ROOMS_BY_USER, (user_id, room_id))
-    viewer = Viewer(store, room_id, user_id, row)
+    viewer = Viewer(store, room_id, user_id, row, oldest_ms)
     if row is not None and row.membership == "join":
         viewer.is_joined = True
         return viewer

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Final, NamedTuple
 
+from matrix_protocol.retention import RetentionPolicy
 from roomserver.delayed_event_tables import DELAYED_EVENT_BUCKETS, DELAYED_EVENTS_DUE_BY_SHARD
 from roomserver.state.cache import RoomBudget, ShardRooms
 from roomserver.state.client_transactions import ClientTransactions
@@ -15,6 +16,7 @@ from roomserver.state.delayed_events import DelayedEvents, SendIfDue, Waiting
 from roomserver.state.loading import load_room
 from roomserver.state.parents import Parents
 from roomserver.state.published import PublishedRooms
+from roomserver.state.purger import Purger, PurgeRoom
 from roomserver.state.recent import Recent, RecentContents
 from roomserver.state.resolver_threads import ResolverThreads
 from roomserver.state.room import KEPT_TYPES, RoomInMemory
@@ -71,6 +73,9 @@ class Surroundings(NamedTuple):
     members_max: int = 100_000
     delayed_events_per_user_max: int = 100
     notices_localpart: str = ""
+    retention: RetentionPolicy | None = None
+    purge_room: PurgeRoom | None = None
+    purge_interval_s: float = 3600
 
 
 class OwnedShard:
@@ -101,6 +106,12 @@ class OwnedShard:
         self.delayed_events = DelayedEvents(surroundings.clock, partial(surroundings.send_if_due, shard))
         self.delayed_events_per_user_max = surroundings.delayed_events_per_user_max
         self.shard_of_room = surroundings.shard_of_room
+        self.retention = surroundings.retention
+        """None: messages are kept for ever."""
+        self._purger: Purger | None = None
+        if surroundings.retention is not None and surroundings.purge_room is not None:
+            interval_s = surroundings.purge_interval_s
+            self._purger = Purger(shard, self.store, self.clock, surroundings.purge_room, interval_s)
         self.notices_localpart = surroundings.notices_localpart
         """Of the account that sends server notices; "" = none."""
         self._progress = surroundings.progress_of(shard)
@@ -114,6 +125,8 @@ class OwnedShard:
         async for published in self.store.pages(PUBLISHED_ROOMS_BY_SHARD, (str(self.shard),)):
             for entry in published:
                 self.published.put(entry.server_name, entry.room_id, entry.joined_members, entry.entry_json)
+        if self._purger is not None:
+            self._purger.start()
         await asyncio.gather(*(self._recover_delayed_events(bucket) for bucket in range(DELAYED_EVENT_BUCKETS)))
 
     async def _recover_delayed_events(self, bucket: int) -> None:
@@ -122,7 +135,9 @@ class OwnedShard:
                 waiting = Waiting(row.room_id, row.sender, row.delay_ms, row.scheduled_at_ms)
                 self.delayed_events.set(row.delay_id, waiting)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        if self._purger is not None:
+            await self._purger.close()
         self.rooms.close()
         self.typing.close()
         self.delayed_events.close()

@@ -19,6 +19,7 @@ import orjson
 
 from matrix_protocol.events.unsigned import with_unsigned
 from matrix_protocol.relations import BundledThread, bundled_relations
+from matrix_protocol.retention import is_expired
 from service_kit.rpc.pb.facts_pb2 import SHARED, WORLD_READABLE
 from service_kit.rpc.pb.room_queries_pb2 import Aggregations, TimelineRequest
 from service_kit.tokens import TimelineToken
@@ -76,6 +77,7 @@ def _from_memory(
 ) -> list[TimelineEvent] | None:
     """Newest first, one more than the limit if there are more. None = memory doesn't tell."""
     limit = scope.timeline_limit
+    oldest_ms = scope.oldest_ms(contents)
     found: list[TimelineEvent] = []
     for event in reversed(contents.timeline):
         position = event.position
@@ -85,6 +87,8 @@ def _from_memory(
             return found
         if position < joined_at and event.history_visibility not in OPEN_TO_MEMBERS:
             return None
+        if oldest_ms and is_expired(event.state_key, event.origin_server_ts_ms, oldest_ms):
+            continue
         if is_wanted(scope, event):
             found.append(event)
             if len(found) > limit:

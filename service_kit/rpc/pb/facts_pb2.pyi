@@ -537,8 +537,20 @@ class NoticeRoomFact(_message.Message):
     claimed_at_ms: int
     def __init__(self, user_id: _Optional[str] = ..., room_id: _Optional[str] = ..., claimed_at_ms: _Optional[int] = ...) -> None: ...
 
+class PurgedFact(_message.Message):
+    __slots__ = ("room_id", "events", "bucket", "position")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    room_id: str
+    events: _containers.RepeatedCompositeFieldContainer[RewrittenEvent]
+    bucket: int
+    position: int
+    def __init__(self, room_id: _Optional[str] = ..., events: _Optional[_Iterable[_Union[RewrittenEvent, _Mapping]]] = ..., bucket: _Optional[int] = ..., position: _Optional[int] = ...) -> None: ...
+
 class Fact(_message.Message):
-    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "to_device", "to_device_delivered", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token", "delayed_event_scheduled", "delayed_event_restarted", "delayed_event_finalised", "content_report", "notice_room", "address", "validation", "mail_count", "chore", "chore_done")
+    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "to_device", "to_device_delivered", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token", "delayed_event_scheduled", "delayed_event_restarted", "delayed_event_finalised", "content_report", "notice_room", "address", "validation", "mail_count", "chore", "chore_done", "purged")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
@@ -573,6 +585,7 @@ class Fact(_message.Message):
     MAIL_COUNT_FIELD_NUMBER: _ClassVar[int]
     CHORE_FIELD_NUMBER: _ClassVar[int]
     CHORE_DONE_FIELD_NUMBER: _ClassVar[int]
+    PURGED_FIELD_NUMBER: _ClassVar[int]
     room_id: str
     user_id: str
     command_id: bytes
@@ -607,7 +620,8 @@ class Fact(_message.Message):
     mail_count: MailCountFact
     chore: ChoreFact
     chore_done: ChoreDoneFact
-    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., to_device: _Optional[_Union[ToDeviceFact, _Mapping]] = ..., to_device_delivered: _Optional[_Union[ToDeviceDeliveredFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ..., delayed_event_scheduled: _Optional[_Union[_delayed_events_pb2.DelayedEventScheduledFact, _Mapping]] = ..., delayed_event_restarted: _Optional[_Union[_delayed_events_pb2.DelayedEventRestartedFact, _Mapping]] = ..., delayed_event_finalised: _Optional[_Union[_delayed_events_pb2.FinalisedDelayedEvent, _Mapping]] = ..., content_report: _Optional[_Union[ContentReportFact, _Mapping]] = ..., notice_room: _Optional[_Union[NoticeRoomFact, _Mapping]] = ..., address: _Optional[_Union[AddressFact, _Mapping]] = ..., validation: _Optional[_Union[ValidationFact, _Mapping]] = ..., mail_count: _Optional[_Union[MailCountFact, _Mapping]] = ..., chore: _Optional[_Union[ChoreFact, _Mapping]] = ..., chore_done: _Optional[_Union[ChoreDoneFact, _Mapping]] = ...) -> None: ...
+    purged: PurgedFact
+    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., to_device: _Optional[_Union[ToDeviceFact, _Mapping]] = ..., to_device_delivered: _Optional[_Union[ToDeviceDeliveredFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ..., delayed_event_scheduled: _Optional[_Union[_delayed_events_pb2.DelayedEventScheduledFact, _Mapping]] = ..., delayed_event_restarted: _Optional[_Union[_delayed_events_pb2.DelayedEventRestartedFact, _Mapping]] = ..., delayed_event_finalised: _Optional[_Union[_delayed_events_pb2.FinalisedDelayedEvent, _Mapping]] = ..., content_report: _Optional[_Union[ContentReportFact, _Mapping]] = ..., notice_room: _Optional[_Union[NoticeRoomFact, _Mapping]] = ..., address: _Optional[_Union[AddressFact, _Mapping]] = ..., validation: _Optional[_Union[ValidationFact, _Mapping]] = ..., mail_count: _Optional[_Union[MailCountFact, _Mapping]] = ..., chore: _Optional[_Union[ChoreFact, _Mapping]] = ..., chore_done: _Optional[_Union[ChoreDoneFact, _Mapping]] = ..., purged: _Optional[_Union[PurgedFact, _Mapping]] = ...) -> None: ...
 
 class FactDelivery(_message.Message):
     __slots__ = ("shard", "epoch", "after_position", "head_position", "facts")

@@ -122,8 +122,12 @@ class ForgetRoom(_message.Message):
     user_id: str
     def __init__(self, user_id: _Optional[str] = ...) -> None: ...
 
+class PurgeRoom(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class RoomCommand(_message.Message):
-    __slots__ = ("create_room", "send_event", "change_membership", "set_receipt", "set_typing", "forget_room", "set_alias", "delete_alias", "set_visibility", "begin_upgrade", "create_successor", "complete_upgrade", "settle", "schedule_delayed_event", "change_delayed_event")
+    __slots__ = ("create_room", "send_event", "change_membership", "set_receipt", "set_typing", "forget_room", "set_alias", "delete_alias", "set_visibility", "begin_upgrade", "create_successor", "complete_upgrade", "settle", "schedule_delayed_event", "change_delayed_event", "purge_room")
     CREATE_ROOM_FIELD_NUMBER: _ClassVar[int]
     SEND_EVENT_FIELD_NUMBER: _ClassVar[int]
     CHANGE_MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +143,7 @@ class RoomCommand(_message.Message):
     SETTLE_FIELD_NUMBER: _ClassVar[int]
     SCHEDULE_DELAYED_EVENT_FIELD_NUMBER: _ClassVar[int]
     CHANGE_DELAYED_EVENT_FIELD_NUMBER: _ClassVar[int]
+    PURGE_ROOM_FIELD_NUMBER: _ClassVar[int]
     create_room: CreateRoom
     send_event: SendEvent
     change_membership: ChangeMembership
@@ -154,18 +159,21 @@ class RoomCommand(_message.Message):
     settle: _room_directory_pb2.Settle
     schedule_delayed_event: _delayed_events_pb2.ScheduleDelayedEvent
     change_delayed_event: _delayed_events_pb2.ChangeDelayedEvent
-    def __init__(self, create_room: _Optional[_Union[CreateRoom, _Mapping]] = ..., send_event: _Optional[_Union[SendEvent, _Mapping]] = ..., change_membership: _Optional[_Union[ChangeMembership, _Mapping]] = ..., set_receipt: _Optional[_Union[SetReceipt, _Mapping]] = ..., set_typing: _Optional[_Union[SetTyping, _Mapping]] = ..., forget_room: _Optional[_Union[ForgetRoom, _Mapping]] = ..., set_alias: _Optional[_Union[_room_directory_pb2.SetAlias, _Mapping]] = ..., delete_alias: _Optional[_Union[_room_directory_pb2.DeleteAlias, _Mapping]] = ..., set_visibility: _Optional[_Union[_room_directory_pb2.SetVisibility, _Mapping]] = ..., begin_upgrade: _Optional[_Union[_room_directory_pb2.BeginUpgrade, _Mapping]] = ..., create_successor: _Optional[_Union[_room_directory_pb2.CreateSuccessor, _Mapping]] = ..., complete_upgrade: _Optional[_Union[_room_directory_pb2.CompleteUpgrade, _Mapping]] = ..., settle: _Optional[_Union[_room_directory_pb2.Settle, _Mapping]] = ..., schedule_delayed_event: _Optional[_Union[_delayed_events_pb2.ScheduleDelayedEvent, _Mapping]] = ..., change_delayed_event: _Optional[_Union[_delayed_events_pb2.ChangeDelayedEvent, _Mapping]] = ...) -> None: ...
+    purge_room: PurgeRoom
+    def __init__(self, create_room: _Optional[_Union[CreateRoom, _Mapping]] = ..., send_event: _Optional[_Union[SendEvent, _Mapping]] = ..., change_membership: _Optional[_Union[ChangeMembership, _Mapping]] = ..., set_receipt: _Optional[_Union[SetReceipt, _Mapping]] = ..., set_typing: _Optional[_Union[SetTyping, _Mapping]] = ..., forget_room: _Optional[_Union[ForgetRoom, _Mapping]] = ..., set_alias: _Optional[_Union[_room_directory_pb2.SetAlias, _Mapping]] = ..., delete_alias: _Optional[_Union[_room_directory_pb2.DeleteAlias, _Mapping]] = ..., set_visibility: _Optional[_Union[_room_directory_pb2.SetVisibility, _Mapping]] = ..., begin_upgrade: _Optional[_Union[_room_directory_pb2.BeginUpgrade, _Mapping]] = ..., create_successor: _Optional[_Union[_room_directory_pb2.CreateSuccessor, _Mapping]] = ..., complete_upgrade: _Optional[_Union[_room_directory_pb2.CompleteUpgrade, _Mapping]] = ..., settle: _Optional[_Union[_room_directory_pb2.Settle, _Mapping]] = ..., schedule_delayed_event: _Optional[_Union[_delayed_events_pb2.ScheduleDelayedEvent, _Mapping]] = ..., change_delayed_event: _Optional[_Union[_delayed_events_pb2.ChangeDelayedEvent, _Mapping]] = ..., purge_room: _Optional[_Union[PurgeRoom, _Mapping]] = ...) -> None: ...
 
 class RoomReply(_message.Message):
-    __slots__ = ("event_id", "room_id", "guests_must_leave", "upgrade", "predecessor_room_id")
+    __slots__ = ("event_id", "room_id", "guests_must_leave", "upgrade", "predecessor_room_id", "more_to_purge")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     GUESTS_MUST_LEAVE_FIELD_NUMBER: _ClassVar[int]
     UPGRADE_FIELD_NUMBER: _ClassVar[int]
     PREDECESSOR_ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    MORE_TO_PURGE_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     room_id: str
     guests_must_leave: bool
     upgrade: _room_directory_pb2.UpgradeFact
     predecessor_room_id: str
-    def __init__(self, event_id: _Optional[str] = ..., room_id: _Optional[str] = ..., guests_must_leave: _Optional[bool] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., predecessor_room_id: _Optional[str] = ...) -> None: ...
+    more_to_purge: bool
+    def __init__(self, event_id: _Optional[str] = ..., room_id: _Optional[str] = ..., guests_must_leave: _Optional[bool] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., predecessor_room_id: _Optional[str] = ..., more_to_purge: _Optional[bool] = ...) -> None: ...
