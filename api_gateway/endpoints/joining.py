@@ -57,7 +57,11 @@ async def _join(
     commands: CommandClient, asker: Asker, room_id: str, body: JoinBody, caller: Caller, request: Request
 ) -> bytes:
     profile = await profile_of(commands, caller.user_id, timeout_s=request.timeout_s)
-    content = member_content(profile, reason=body.reason, third_party_signed=body.third_party_signed)
+    if body.third_party_signed is not None:
+        signed = member_content(profile, third_party_signed=body.third_party_signed)
+        accept = Action.ACCEPT_THIRD_PARTY_INVITE
+        await change_membership(commands, room_id, caller, caller.user_id, accept, signed, timeout_s=request.timeout_s)
+    content = member_content(profile, reason=body.reason)
     reply = await change_membership(
         commands, room_id, caller, caller.user_id, Action.JOIN, content, timeout_s=request.timeout_s
     )

@@ -24,6 +24,11 @@ class SummaryQuery(msgspec.Struct):
     "GET",
     "/_matrix/client/v1/room_summary/{roomIdOrAlias}",
     operation="getRoomSummary",
+    # Clients ask here since before the specification had it (MSC3266).
+    aliases=(
+        "/_matrix/client/unstable/im.nheko.summary/rooms/{roomIdOrAlias}/summary",
+        "/_matrix/client/unstable/im.nheko.summary/summary/{roomIdOrAlias}",
+    ),
     # "Servers MAY allow unauthenticated access to this API"
     auth=Auth.OPTIONAL,
     rate_limit=DIRECTORY,

@@ -46,10 +46,15 @@ def check_third_party_invite(event: Event, state: AuthState) -> Rejection | None
     if event.sender != issued.sender:
         return Rejection("the third-party invite was issued by somebody else")
     # "5.4.1.7 If any signature in `signed` matches any public key in the `m.room.third_party_invite` event, allow."
-    if _is_signed_by_any(signed, list(_public_keys(issued.content))):
+    if is_signed_as_issued(signed, issued.content):
         return None
     # "5.4.1.8 Otherwise, reject."
     return Rejection("no signature of the third-party invite matches")
+
+
+def is_signed_as_issued(signed: Mapping[str, Any], issued_content: Mapping[str, Any]) -> bool:
+    """Whether a key of this `m.room.third_party_invite` event has signed that."""
+    return _is_signed_by_any(signed, list(_public_keys(issued_content)))
 
 
 def _public_keys(content: Mapping[str, Any]) -> Iterator[bytes]:

@@ -34,6 +34,7 @@ from roomserver.input.restricted_join import (
     certainly_joined_among,
     needs_authorisation,
 )
+from roomserver.input.third_party_invite import invitation_of
 from roomserver.state.compact import MEMBER
 from roomserver.state.room import RoomInMemory
 from roomserver.state.shard import OwnedShard
@@ -92,6 +93,8 @@ def execute(
     if body.sender != body.target and room.state.membership(body.sender) != "join":
         # Before anything that depends on the target: strangers learn nothing of who is in the room.
         raise Forbidden("You aren't in this room")
+    if body.action == _Action.ACCEPT_THIRD_PARTY_INVITE:
+        return RoomReply(event_id=_accept_third_party_invite(shard, room, body, prepared, batch), room_id=room_id)
     content = _content(room, body)
     draft = EventDraft(MEMBER, body.target, body.sender, content, device_id=body.device_id, guest=body.guest)
     is_coming_in = body.action == _Action.JOIN and room.state.membership(body.target) != "join"
@@ -99,6 +102,18 @@ def execute(
     if is_coming_in:
         reply.predecessor_room_id = _predecessor_of(room)
     return reply
+
+
+def _accept_third_party_invite(
+    shard: OwnedShard, room: RoomInMemory, body: ChangeMembership, prepared: PreparedMembership, batch: Batch
+) -> str:
+    """The user is invited by whoever issued the third-party invite; nothing if they are invited or joined already."""
+    _only_oneself(body)
+    if room.state.membership(body.target) in ("join", "invite"):
+        return room.state.event_id(MEMBER, body.target) or ""
+    invite = invitation_of(room, body.target, content_object(body.content_json))
+    draft = EventDraft(MEMBER, body.target, invite.inviter, invite.content)
+    return change(shard, room, draft, prepared, batch)
 
 
 def change(shard: OwnedShard, room: RoomInMemory, draft: EventDraft, prepared: PreparedMembership, batch: Batch) -> str:
@@ -163,14 +178,19 @@ def _content(room: RoomInMemory, body: ChangeMembership) -> dict[str, Any]:
     if check is None:
         raise BadJson("There is no such change of membership")
     membership = check(room.state.membership(body.target), body)
+    given = content_object(body.content_json)
+    kept = {key: value for key, value in given.items() if key in _CONTENT_KEYS}
+    return {**kept, "membership": membership}
+
+
+def content_object(content_json: bytes) -> dict[str, Any]:
     try:
-        given = orjson.loads(body.content_json or b"{}")
+        given = orjson.loads(content_json or b"{}")
     except orjson.JSONDecodeError as error:
         raise BadJson("The content is not JSON") from error
     if not isinstance(given, dict):
         raise BadJson("The content must be a JSON object")
-    kept = {key: value for key, value in given.items() if key in _CONTENT_KEYS}
-    return {**kept, "membership": membership}
+    return given
 
 
 def _join(former: str, body: ChangeMembership) -> str:

@@ -71,7 +71,8 @@ async def _carried(shard: OwnedShard, room: RoomInMemory, rules: RoomVersionRule
         for row in await shard.store.scan(CURRENT_STATE_BY_ROOM, (room_id,), range=span, limit=SCAN_ROWS_MAX):
             if content := _content(row):
                 yield _event(row, content)
-    banned = [user_id for user_id, membership in room.state.members() if membership == "ban"]
+    members = room.state.members() if room.state.count("ban") else ()
+    banned = [user_id for user_id, membership in members if membership == "ban"]
     for first in range(0, len(banned), _GET_AT_ONCE):
         keys = [(room_id, MEMBER, user_id) for user_id in banned[first : first + _GET_AT_ONCE]]
         for row in await shard.store.get_many(CURRENT_STATE_BY_ROOM, keys):

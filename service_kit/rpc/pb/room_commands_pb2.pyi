@@ -67,6 +67,7 @@ class ChangeMembership(_message.Message):
         UNBAN: _ClassVar[ChangeMembership.Action]
         KNOCK: _ClassVar[ChangeMembership.Action]
         UPDATE_PROFILE: _ClassVar[ChangeMembership.Action]
+        ACCEPT_THIRD_PARTY_INVITE: _ClassVar[ChangeMembership.Action]
     ACTION_UNSPECIFIED: ChangeMembership.Action
     JOIN: ChangeMembership.Action
     INVITE: ChangeMembership.Action
@@ -76,6 +77,7 @@ class ChangeMembership(_message.Message):
     UNBAN: ChangeMembership.Action
     KNOCK: ChangeMembership.Action
     UPDATE_PROFILE: ChangeMembership.Action
+    ACCEPT_THIRD_PARTY_INVITE: ChangeMembership.Action
     SENDER_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]

@@ -49,7 +49,9 @@ async def test_a_summary_says_what_the_specification_lists(alice: Client, bob: C
     }
     for target in (room_id, "%23cheese:example.org"):
         assert (await bob.get(SUMMARY + target + "?via=x", expect=200)).json == {**summary, "membership": "leave"}
-    assert (await alice.get(SUMMARY + room_id, expect=200)).json == {**summary, "membership": "join"}
+    unstable = "/_matrix/client/unstable/im.nheko.summary"
+    for path in (SUMMARY + room_id, f"{unstable}/summary/{room_id}", f"{unstable}/rooms/{room_id}/summary"):
+        assert (await alice.get(path, expect=200)).json == {**summary, "membership": "join"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -181,6 +182,15 @@ async def test_an_upgrade_that_was_cut_off_is_carried_on(
     assert sorted(joined) == sorted([room_id, replacement])
     chunk = (await alice.get("/publicRooms", expect=200)).json["chunk"]
     assert [room["room_id"] for room in chunk] == [replacement]
+
+
+async def test_the_same_upgrade_twice_at_once_makes_one_room(alice: Client) -> None:
+    room_id = await alice.create_room(room_alias_name="club")
+    replacements = await asyncio.gather(*(upgrade(alice, room_id) for _ in range(5)))
+    assert len(set(replacements)) == 1
+    assert await tombstone(alice, room_id) == await resolved(alice) == replacements[0]
+    joined = (await alice.get("/joined_rooms", expect=200)).json["joined_rooms"]
+    assert sorted(joined) == sorted([room_id, replacements[0]])
 
 
 async def test_another_upgrade_waits_and_then_takes_over(
