@@ -52,7 +52,7 @@ def invitation_of(room: RoomInMemory, user_id: str, given: Mapping[str, Any]) ->
 
 
 def _always_valid(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Its keys without a `key_validity_url`: "If this URL is absent, the key must be considered valid indefinitely." """
+    """Its keys without a URL: "If this URL is absent, the key must be considered valid indefinitely." """
     keys = content.get("public_keys")
     listed = [key for key in keys if isinstance(key, Mapping)] if isinstance(keys, list) else []
     kept: dict[str, Any] = {"public_keys": [key for key in listed if key.get("key_validity_url") is None]}

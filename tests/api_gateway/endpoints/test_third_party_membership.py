@@ -74,7 +74,8 @@ async def test_an_invitation_that_was_taken_back_or_whose_key_must_be_asked_for_
     await bob.post(f"/rooms/{room_id}/join", body, expect=200)
 
 
-async def test_who_issued_it_must_still_be_able_to_invite(alice: Client, bob: Client) -> None:
+async def test_it_holds_though_who_issued_it_has_left_but_not_for_the_banned(alice: Client, bob: Client) -> None:
+    """ "If any signature in `signed` matches […], allow": the auth rules don't ask for more of its sender."""
     carol = await alice.server.register("carol")
     room_id = await alice.create_room(preset="public_chat", power_level_content_override={"invite": 0})
     await carol.join(room_id)
@@ -82,7 +83,10 @@ async def test_who_issued_it_must_still_be_able_to_invite(alice: Client, bob: Cl
     await alice.put(f"/rooms/{room_id}/state/m.room.join_rules", {"join_rule": "invite"}, expect=200)
     await alice.post(f"/rooms/{room_id}/kick", {"user_id": carol.user_id}, expect=200)
     body = {"third_party_signed": signed(bob.user_id)}
+    await alice.post(f"/rooms/{room_id}/ban", {"user_id": bob.user_id}, expect=200)
     assert (await bob.post(f"/rooms/{room_id}/join", body)).errcode == "M_FORBIDDEN"
+    await alice.post(f"/rooms/{room_id}/unban", {"user_id": bob.user_id}, expect=200)
+    await bob.post(f"/rooms/{room_id}/join", body, expect=200)
 
 
 async def test_inviting_an_address_needs_an_identity_server(alice: Client, room_id: str) -> None:
