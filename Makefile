@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 DATA_DIR ?= plexus-data
 SCENARIO ?= steady_chat
 LOAD ?=
-PACKAGES := matrix_protocol service_kit roomserver userserver api_gateway sync_api homeserver
+PACKAGES := matrix_protocol service_kit roomserver userserver api_gateway sync_api satellites homeserver
 PROTOS := $(wildcard proto/service_kit/rpc/pb/*.proto)
 GENERATED := service_kit/rpc/pb
 # Cores of a small machine: more workers than two only get in each other's way.

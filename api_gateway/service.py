@@ -11,6 +11,7 @@ from api_gateway import endpoints
 from api_gateway.email_validation import EmailValidation
 from api_gateway.ignored_users import IgnoredUsers
 from api_gateway.login_identifiers import LoginIdentifiers
+from api_gateway.message_search import MessageSearch
 from api_gateway.new_rooms import NewRooms
 from api_gateway.openid_tokens import OpenIdTokens
 from api_gateway.passed_stages import StagesAtUserserver
@@ -81,6 +82,7 @@ class ApiGateway:
             ThirdPartyIds: third_party_ids,
             UserInteractiveAuth: interactive_auth,
             OpenIdTokens: OpenIdTokens(hosted_servers, clock),
+            MessageSearch: MessageSearch(asker, shards, clock),
             NewRooms: new_rooms,
             ReadMarks: ReadMarks(commands, clock),
             RelatedEvents: RelatedEvents(asker, commands, shards, clock),

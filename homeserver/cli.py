@@ -15,7 +15,7 @@ from homeserver.tools.cli import add_tools
 if TYPE_CHECKING:
     from service_kit.config import Settings
 
-COMPONENTS = ("api_gateway", "roomserver", "sync_api", "userserver")
+COMPONENTS = ("api_gateway", "roomserver", "search", "sync_api", "userserver")
 USAGE_ERROR = 2
 
 

@@ -15,8 +15,9 @@ from homeserver.kit import Kit
 from service_kit.config import split_address
 from service_kit.http.server import HttpApplication
 from service_kit.lifecycle import Service
-from service_kit.rpc.queries import ROOM_QUESTIONS, USER_QUESTIONS, Asker
-from service_kit.shards import ROOM, USER
+from service_kit.rpc.local import Owned, local_asker
+from service_kit.rpc.queries import ROOM_QUESTIONS, SEARCH_QUESTIONS, USER_QUESTIONS, Asker
+from service_kit.shards import DIRECTORY, ROOM, SEARCH, USER
 
 if TYPE_CHECKING:
     from roomserver.service import RoomserverService
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from userserver.service import UserserverService
 
 OWNERS = ("roomserver", "userserver")
+SATELLITES = ("search",)
 FRONTS = ("api_gateway", "sync_api")
-ALL = (*OWNERS, *FRONTS)
+ALL = (*OWNERS, *SATELLITES, *FRONTS)
 
 
 class Composition:
@@ -38,33 +40,38 @@ class Composition:
         self._grpc: GrpcServer | None = None
         self._asker: GrpcAsker | None = None
         self.owners: list[Service] = []
+        self.satellites: list[Service] = []
         self.fronts: list[Service] = []
         self.applications: list[HttpApplication] = []
         self._grpc_address = "" if set(OWNERS) <= set(names) else _grpc_address(kit)
         roomserver = self._add_roomserver() if "roomserver" in names else None
         userserver = self._add_userserver() if "userserver" in names else None
-        if not set(FRONTS) & set(names):
+        if not {*SATELLITES, *FRONTS} & set(names):
             return
+        self._services: dict[str, tuple[object, Owned]] = {}
         asker = self._new_asker(roomserver, userserver)
+        if "search" in names:
+            self._add_search(asker)
         if "api_gateway" in names:
             self._add_api_gateway(asker)
         if "sync_api" in names:
             self._add_sync_api(asker)
 
     def readiness(self) -> dict[str, bool]:
-        return {service.name: service.is_ready() for service in (*self.owners, *self.fronts)}
+        return {service.name: service.is_ready() for service in (*self.owners, *self.satellites, *self.fronts)}
 
     async def start(self) -> None:
         if self._grpc is not None:
             await self._grpc.start(self._grpc_address)
         await asyncio.gather(*(service.start() for service in self.owners))
-        for service in self.fronts:
+        for service in (*self.satellites, *self.fronts):
             await service.start()
 
     async def drain_fronts(self) -> None:
         await asyncio.gather(*(service.drain() for service in self.fronts))
 
     async def drain_owners(self) -> None:
+        await asyncio.gather(*(service.drain() for service in self.satellites))
         await asyncio.gather(*(service.drain() for service in self.owners))
         if self._grpc is not None:
             await self._grpc.stop(self._kit.settings.http.drain_timeout_s)
@@ -75,7 +82,7 @@ class Composition:
             await self._grpc.stop(0)
         if self._asker is not None:
             await self._asker.close()
-        for service in (*reversed(self.fronts), *self.owners):
+        for service in (*reversed(self.fronts), *self.satellites, *self.owners):
             await service.stop()
 
     # --- one function a component
@@ -124,6 +131,28 @@ class Composition:
             self._grpc_server().add(USER_QUESTIONS, service.queries, service.holder.owns)
         return service
 
+    def _add_search(self, asker: Asker) -> None:
+        from satellites.search.indexes import index_maker
+        from satellites.search.service import SearchService
+
+        kit = self._kit
+        service = SearchService(
+            kit.bus,
+            kit.store,
+            kit.clock,
+            shards=kit.shards,
+            worker=self._worker,
+            settings=kit.settings.search,
+            asker=asker,
+            make_index=index_maker(kit.settings, kit.store),
+            grpc_address=self._grpc_address,
+        )
+        self.satellites.append(service)
+        if self._grpc_address:
+            self._grpc_server().add(SEARCH_QUESTIONS, service.queries, service.owns)
+        else:
+            self._services[SEARCH] = self._services[DIRECTORY] = (service.queries, service)
+
     def _add_api_gateway(self, asker: Asker) -> None:
         from api_gateway.service import ApiGateway
 
@@ -162,10 +191,9 @@ class Composition:
         """Asks in this process if it owns all shards, else over gRPC."""
         kit = self._kit
         if roomserver is not None and userserver is not None:
-            from service_kit.rpc.local import local_asker
-
-            rooms, users = (roomserver.queries, roomserver.holder), (userserver.queries, userserver.holder)
-            return local_asker({ROOM: rooms, USER: users}, kit.shards, kit.clock)
+            self._services[ROOM] = (roomserver.queries, roomserver.holder)
+            self._services[USER] = (userserver.queries, userserver.holder)
+            return local_asker(self._services, kit.shards, kit.clock)
         from service_kit.ledger.directory import OwnerDirectory
         from service_kit.rpc.grpc_client import GrpcAsker
 

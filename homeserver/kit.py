@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import roomserver.tables
+import satellites.search.tables
 import userserver.tables
 from homeserver.cluster import check_cluster, check_shard_counts, check_signing_keys
 from service_kit.bus.interface import Bus
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
 
     from service_kit.store.cassandra import CassandraStore
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """One more with every change of the tables (tests/homeserver/test_schema.py tells when)."""
 
-TABLES: tuple[Table[Any], ...] = (*LEDGER_TABLES, *roomserver.tables.TABLES, *userserver.tables.TABLES)
+TABLES: tuple[Table[Any], ...] = (
+    *LEDGER_TABLES,
+    *roomserver.tables.TABLES,
+    *userserver.tables.TABLES,
+    *satellites.search.tables.TABLES,
+)
 
 CONNECT_TIMEOUT_S = 20.0
 """Servers that are starting at the same time get so long."""

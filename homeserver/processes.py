@@ -45,8 +45,9 @@ DRAIN_MARGIN_S = 10.0
 KILL_TIMEOUT_S = 5.0
 _PR_SET_PDEATHSIG = 1
 
-# First to stop, last to stop: who faces clients, then who owns shards.
+# First to stop, last to stop: who faces clients, then who follows facts, then who owns shards.
 _FRONT = ("api_gateway", "sync_api")
+_SATELLITES = ("search",)
 _OWNERS = ("roomserver", "userserver")
 
 log = logging.getLogger(__name__)
@@ -196,7 +197,7 @@ class _Supervisor:
     def _start_components(self, servers: list[str]) -> dict[str, list[str]]:
         """Start all; the addresses of those that clients talk to."""
         upstreams: dict[str, list[str]] = {}
-        for component in (*_OWNERS, *_FRONT):
+        for component in (*_OWNERS, *_SATELLITES, *_FRONT):
             for index in range(self._replicas.get(component, 1)):
                 name = component if index == 0 else f"{component}-{index + 1}"
                 command = self._command(component, name)
@@ -278,7 +279,7 @@ class _Supervisor:
 
     async def _stop_children(self) -> None:
         timeout_s = self._settings.http.drain_timeout_s + DRAIN_MARGIN_S
-        for step in (("caddy", *_FRONT), _OWNERS):
+        for step in (("caddy", *_FRONT), _SATELLITES, _OWNERS):
             children = [child for component in step for child in self._children.get(component, [])]
             await asyncio.gather(*(child.stop(timeout_s) for child in children))
 

@@ -258,6 +258,16 @@ class SyncSettings(Section):
     )
 
 
+class SearchSettings(Section):
+    """Search of messages, and the directory of users."""
+
+    directory_shows_all_users: bool = Field(
+        default=False,
+        description="Whether everybody finds all users of this server. `false`: those who share a room with them, or "
+        "are in a room that anybody may join or read.",
+    )
+
+
 class HttpSettings(Section):
     """What holds for all HTTP listeners."""
 
@@ -348,6 +358,7 @@ class Settings(BaseSettings):
     rate_limits: RateLimitSettings = Field(default=RateLimitSettings(), description="")
     rooms: RoomSettings = Field(default=RoomSettings(), description="")
     sync: SyncSettings = Field(default=SyncSettings(), description="")
+    search: SearchSettings = Field(default=SearchSettings(), description="")
     http: HttpSettings = Field(default=HttpSettings(), description="")
     rpc: RpcSettings = Field(default=RpcSettings(), description="")
     telemetry: TelemetrySettings = Field(default=TelemetrySettings(), description="")

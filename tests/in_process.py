@@ -17,9 +17,12 @@ from typing import Any
 from urllib.parse import quote
 
 import roomserver.tables
+import satellites.search.tables
 import userserver.tables
 from api_gateway.service import ApiGateway
 from roomserver.service import RoomserverService
+from satellites.search.service import SearchService
+from satellites.search.table_index import TableMessageIndex
 from service_kit.bus.memory import MemoryBus
 from service_kit.clock import ManualClock
 from service_kit.config import PasswordSettings, RateLimitSettings, RegistrationSettings, Settings
@@ -27,8 +30,8 @@ from service_kit.hosted_servers import HostedServers
 from service_kit.http.application import HttpApplication
 from service_kit.ledger.tables import LEDGER_TABLES
 from service_kit.lifecycle import Service
-from service_kit.rpc.local import local_asker
-from service_kit.shards import ROOM, USER, ShardMap
+from service_kit.rpc.local import Owned, local_asker
+from service_kit.shards import DIRECTORY, ROOM, SEARCH, USER, ShardMap
 from service_kit.store.memory import MemoryStore
 from service_kit.third_party_ids import ValidationCodes
 from sync_api.service import SyncApi
@@ -38,7 +41,7 @@ from tests.spec.conformance import Exchange, check_exchange
 from userserver.service import UserserverService
 
 V3 = "/_matrix/client/v3"
-TABLES = (*LEDGER_TABLES, *roomserver.tables.TABLES, *userserver.tables.TABLES)
+TABLES = (*LEDGER_TABLES, *roomserver.tables.TABLES, *userserver.tables.TABLES, *satellites.search.tables.TABLES)
 SHARDS = ShardMap(room_shards=4, user_shards=4)
 PASSWORD = "correct horse battery"
 
@@ -88,7 +91,19 @@ class InProcessServer:
         )
         rooms = (self.roomserver.queries, self.roomserver.holder)
         users = (self.userserver.queries, self.userserver.holder)
-        self.asker = local_asker({ROOM: rooms, USER: users}, SHARDS, self.clock)
+        services: dict[str, tuple[object, Owned]] = {ROOM: rooms, USER: users}
+        self.asker = local_asker(services, SHARDS, self.clock)
+        self.search = SearchService(
+            self.hub.connect(),
+            self.store,
+            self.clock,
+            shards=SHARDS,
+            worker="search-1",
+            settings=settings.search,
+            asker=self.asker,
+            make_index=lambda shard: TableMessageIndex(self.store, shard.number),
+        )
+        services[SEARCH] = services[DIRECTORY] = (self.search.queries, self.search)
         self.gateway = ApiGateway(
             settings=settings,
             hosted_servers=self.hosted_servers,
@@ -112,7 +127,7 @@ class InProcessServer:
     @property
     def services(self) -> list[Service]:
         """In the order in which they start."""
-        return [self.userserver, self.roomserver, self.gateway, self.sync_api]
+        return [self.userserver, self.roomserver, self.search, self.gateway, self.sync_api]
 
     async def register(self, localpart: str, *, server_name: str = "", **more: object) -> Client:
         """A new account, logged in; `more` goes into the body of the request."""

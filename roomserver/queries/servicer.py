@@ -7,6 +7,7 @@
 | get_event         | event.py                                      |
 | get_receipts      | receipts.py                                   |
 | get_rooms_of_user | rooms_of_user.py                              |
+| get_visible_users | visible_users.py                              |
 | aliases, directory, summaries, upgrades, guests: directory_queries.py |
 | relations, threads, aggregations, by timestamp: relation_queries.py |
 | get_delayed_event | delayed_events.py                             |
@@ -37,6 +38,8 @@ from roomserver.queries.state import MEMBER, Wanted, state_pages
 from roomserver.queries.summary import summary_of
 from roomserver.queries.timeline import Buckets, Page, Span, fill_entry
 from roomserver.queries.viewer import viewer_of
+from roomserver.queries.visible_users import visible_users
+from roomserver.retention_tables import BUCKETS, ROOMS_BY_SHARD
 from roomserver.state.shard import OwnedShard
 from roomserver.tables import ROOMS
 from service_kit.ledger.domain import ShardDomain
@@ -59,6 +62,12 @@ from service_kit.rpc.pb.room_queries_pb2 import (
     TimelineChunk,
     TimelineEntry,
     TimelineRequest,
+)
+from service_kit.rpc.pb.search_queries_pb2 import (
+    RoomsOfShardChunk,
+    RoomsOfShardRequest,
+    VisibleUsersAnswer,
+    VisibleUsersRequest,
 )
 from service_kit.rpc.queries import WrongOwner
 from service_kit.shards import ROOM, Shard, ShardMap
@@ -189,6 +198,18 @@ class RoomQueryService(RelationQueries, DirectoryQueries):
         """Of all shards: one that was scheduled, sent or cancelled just now may be missing, or still be there."""
         async for event in delayed_events_of(self._store, self._shards, request.user_id):
             yield event
+
+    async def get_rooms_of_shard(self, request: RoomsOfShardRequest) -> AsyncIterator[RoomsOfShardChunk]:
+        """At least one chunk, also where there are no rooms."""
+        position = await self._committed_in(Shard(ROOM, request.shard))
+        yield RoomsOfShardChunk(position=position)
+        for bucket in range(BUCKETS):
+            async for page in self._store.pages(ROOMS_BY_SHARD, (str(Shard(ROOM, request.shard)), bucket)):
+                yield RoomsOfShardChunk(room_ids=[row.room_id for row in page], position=position)
+
+    async def get_visible_users(self, request: VisibleUsersRequest) -> VisibleUsersAnswer:
+        """Raises InvalidParam. Of any worker: as of the tables."""
+        return VisibleUsersAnswer(user_ids=await visible_users(self._store, request.as_user_id, request.user_ids))
 
     async def _summary(self, room_id: str) -> RoomSummary:
         room = await self._owned(self._shards.of_room(room_id)).load(room_id)

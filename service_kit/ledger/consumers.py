@@ -41,6 +41,7 @@ GATHER_S = 0.1
 RECORD_EVERY_S = 1.0
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 10.0
+HAND_OVER_S = 5.0
 
 _logger = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class ShardConsumer(Generic[WorkT]):
         self._wake_signal = asyncio.Event()
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_working = False
         self._is_closing = False
         self._is_closed = False
         self._lag = telemetry.CONSUMER_LAG.labels(shard.kind, str(self._followed))
@@ -131,9 +133,8 @@ class ShardConsumer(Generic[WorkT]):
     async def hand_over(self) -> None:
         """Finish the batch that was begun; the next one goes on exactly there."""
         self._is_closing = True
-        self._wake_signal.set()
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=BACKOFF_MAX_S)
+        if self._task is not None and self._is_working:
+            await asyncio.wait({self._task}, timeout=HAND_OVER_S)
         if self._may_serve():
             await self._record()
         await self.abandon()
@@ -155,7 +156,9 @@ class ShardConsumer(Generic[WorkT]):
         backoff_s = BACKOFF_FIRST_S
         while not self._is_closing:
             try:
+                self._is_working = True
                 is_behind = await self._step()
+                self._is_working = False
                 backoff_s = BACKOFF_FIRST_S
                 if not is_behind and not self._is_closing:
                     await self._wait_for_more()
@@ -165,6 +168,7 @@ class ShardConsumer(Generic[WorkT]):
                 self._on_lost(self)
                 return
             except Exception:
+                self._is_working = False
                 _logger.exception("%s cannot go on after position %d, and tries again", self.shard, self.position)
                 await self._clock.sleep(backoff_s)
                 backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)

@@ -67,8 +67,18 @@ from service_kit.rpc.pb.room_queries_pb2 import (
     TimelineRequest,
     TimestampRequest,
 )
+from service_kit.rpc.pb.search_queries_pb2 import (
+    MessageSearchAnswer,
+    MessageSearchRequest,
+    RoomsOfShardChunk,
+    RoomsOfShardRequest,
+    UserSearchAnswer,
+    UserSearchRequest,
+    VisibleUsersAnswer,
+    VisibleUsersRequest,
+)
 from service_kit.rpc.pb.user_queries_pb2 import AccountDataChunk, AccountDataRequest, ToDeviceChunk, ToDeviceRequest
-from service_kit.shards import ROOM, Shard, ShardMap
+from service_kit.shards import DIRECTORY, ROOM, SEARCH, Shard, ShardMap
 
 TIMEOUT_S = 30.0
 
@@ -135,8 +145,8 @@ def _user(
     return Question(method, name, is_streamed, request_type, answer, lambda shards, r: shards.of_user(r.user_id))
 
 
-def _room_shard_of_user(shards: ShardMap, request: RoomsOfUserRequest | DelayedEventsRequest) -> Shard:
-    return Shard(ROOM, shards.of_user(request.user_id).number % shards.room_shards)
+def _room_shard_of_user(shards: ShardMap, user_id: str) -> Shard:
+    return Shard(ROOM, shards.of_user(user_id).number % shards.room_shards)
 
 
 GET_STATE = _room("GetState", "get_state", True, StateRequest, StateChunk)
@@ -148,7 +158,24 @@ GET_THREADS = _room("GetThreads", "get_threads", True, ThreadsRequest, TimelineC
 GET_AGGREGATIONS = _room("GetAggregations", "get_aggregations", True, AggregationsRequest, AggregationsChunk)
 GET_EVENT_BY_TIMESTAMP = _room("GetEventByTimestamp", "get_event_by_timestamp", False, TimestampRequest, TimelineEntry)
 GET_ROOMS_OF_USER = _room("GetRoomsOfUser", "get_rooms_of_user", True, RoomsOfUserRequest, RoomsOfUserChunk)._replace(
-    shard_of=_room_shard_of_user, is_for_owner=False
+    shard_of=lambda shards, request: _room_shard_of_user(shards, request.user_id), is_for_owner=False
+)
+GET_ROOMS_OF_SHARD = Question(
+    "get_rooms_of_shard",
+    "/homeserver.v1.RoomQueries/GetRoomsOfShard",
+    True,
+    RoomsOfShardRequest,
+    RoomsOfShardChunk,
+    lambda shards, request: Shard(ROOM, request.shard),
+)
+GET_VISIBLE_USERS = Question(
+    "get_visible_users",
+    "/homeserver.v1.RoomQueries/GetVisibleUsers",
+    False,
+    VisibleUsersRequest,
+    VisibleUsersAnswer,
+    lambda shards, request: _room_shard_of_user(shards, request.as_user_id),
+    is_for_owner=False,
 )
 GET_ALIAS = Question(
     "get_alias",
@@ -196,7 +223,24 @@ GET_DELAYED_EVENTS = Question(
     True,
     DelayedEventsRequest,
     DelayedEvent,
-    _room_shard_of_user,
+    lambda shards, request: _room_shard_of_user(shards, request.user_id),
+    is_for_owner=False,
+)
+SEARCH_MESSAGES = Question(
+    "search_messages",
+    "/homeserver.v1.SearchQueries/SearchMessages",
+    False,
+    MessageSearchRequest,
+    MessageSearchAnswer,
+    lambda shards, request: Shard(SEARCH, request.shard),
+)
+SEARCH_USERS = Question(
+    "search_users",
+    "/homeserver.v1.SearchQueries/SearchUsers",
+    False,
+    UserSearchRequest,
+    UserSearchAnswer,
+    lambda shards, request: Shard(DIRECTORY, shards.of_user(request.as_user_id).number),
     is_for_owner=False,
 )
 
@@ -210,6 +254,8 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_AGGREGATIONS,
     GET_EVENT_BY_TIMESTAMP,
     GET_ROOMS_OF_USER,
+    GET_ROOMS_OF_SHARD,
+    GET_VISIBLE_USERS,
     GET_ALIAS,
     GET_ALIASES_OF_ROOM,
     GET_STANDING,
@@ -222,6 +268,7 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_GUESTS,
 )
 USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA, GET_TO_DEVICE)
+SEARCH_QUESTIONS: tuple[Question[Any, Any], ...] = (SEARCH_MESSAGES, SEARCH_USERS)
 
 
 class Asker(Protocol):

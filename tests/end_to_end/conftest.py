@@ -10,7 +10,7 @@ import pytest
 from tests.end_to_end.server import PlexusServer
 
 SHARED = ("one_process", "two_of_each")
-TWO_OF_EACH = ("--processes", "--replicas", "roomserver=2,userserver=2,api_gateway=2,sync_api=2")
+TWO_OF_EACH = ("--processes", "--replicas", "roomserver=2,userserver=2,api_gateway=2,sync_api=2,search=2")
 
 
 @pytest.fixture(scope="session")

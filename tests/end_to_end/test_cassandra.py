@@ -65,7 +65,7 @@ def applied_keyspace(cassandra_node: Nodes, tmp_path_factory: pytest.TempPathFac
     assert scene_.schema("check")[0] == 1
     status, output = scene_.schema("apply")
     assert (status, "made table ledger" in output) == (0, True), output
-    assert scene_.schema("apply") == (0, f"keyspace {name} is ready (schema version 9)\n")
+    assert scene_.schema("apply") == (0, f"keyspace {name} is ready (schema version 10)\n")
     assert scene_.schema("check")[0] == 0
     return name
 

@@ -16,6 +16,12 @@ from service_kit.third_party_ids import SUBMIT_TOKEN_PATH, ValidationCodes
 from tests.in_process import PASSWORD
 from tests.spec.scene import Row, Scene
 
+SEARCH = {
+    "search_term": "hello",
+    "event_context": {"include_profile": True},
+    "include_state": True,
+    "groupings": {"group_by": [{"key": "room_id"}]},
+}
 BOB, CAROL = "@bob:example.org", "@carol:example.org"
 
 
@@ -53,6 +59,10 @@ async def _filter(scene: Scene) -> None:
 async def _alias(scene: Scene) -> None:
     body = {"room_id": scene.room_id}
     await scene.alice.put(scene.filled("/directory/room/{roomAlias}"), body, expect=200)
+
+
+async def _indexed(scene: Scene) -> None:
+    await scene.server.clock.advance(0.5)
 
 
 async def _room(scene: Scene) -> None:
@@ -223,12 +233,16 @@ ROWS: Mapping[str, Row] = {
     "setRoomStateWithKey": Row({"name": "Cellar"}, path={"eventType": "m.room.name"}),
     # rooms
     "getRoomStateWithKey": Row(path={"eventType": "m.room.name"}),
+    # search
+    "search": Row({"search_categories": {"room_events": SEARCH}}, prepare=_indexed),
     # support
     "getWellknownSupport": Row(caller="nobody", settings=WITH_SUPPORT),
     # to_device
     "sendToDevice": Row({"messages": {BOB: {"*": {"a": 1}}}}),
     # typing
     "setTyping": Row({"typing": True, "timeout": 1000}),
+    # users
+    "searchUserDirectory": Row({"search_term": "bob"}, prepare=_indexed),
     # voip
     "getTurnServer": Row(settings=WITH_TURN, prepare=_alice),
 }

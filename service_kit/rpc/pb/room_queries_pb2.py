@@ -25,59 +25,60 @@ _sym_db = _symbol_database.Default()
 from service_kit.rpc.pb import delayed_events_pb2 as service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2
 from service_kit.rpc.pb import facts_pb2 as service__kit_dot_rpc_dot_pb_dot_facts__pb2
 from service_kit.rpc.pb import room_directory_pb2 as service__kit_dot_rpc_dot_pb_dot_room__directory__pb2
+from service_kit.rpc.pb import search_queries_pb2 as service__kit_dot_rpc_dot_pb_dot_search__queries__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%service_kit/rpc/pb/room_queries.proto\x12\rhomeserver.v1\x1a\'service_kit/rpc/pb/delayed_events.proto\x1a\x1eservice_kit/rpc/pb/facts.proto\x1a\'service_kit/rpc/pb/room_directory.proto\">\n\x08StateKey\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x16\n\tstate_key\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x0c\n\n_state_key\"\xc5\x01\n\x0cStateRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12%\n\x04keys\x18\x03 \x03(\x0b\x32\x17.homeserver.v1.StateKey\x12\x11\n\tnot_types\x18\x04 \x03(\t\x12\x13\n\x0b\x61t_position\x18\x05 \x01(\x03\x12\x16\n\x0e\x61\x66ter_position\x18\x06 \x01(\x03\x12\x13\n\x0bmembers_max\x18\x07 \x01(\x05\x12\x14\n\x0cwith_summary\x18\x08 \x01(\x08\"x\n\x0bRoomSummary\x12\x16\n\x0ejoined_members\x18\x01 \x01(\x03\x12\x17\n\x0finvited_members\x18\x02 \x01(\x03\x12\x15\n\rhero_user_ids\x18\x03 \x03(\t\x12\x0f\n\x07members\x18\x04 \x01(\x03\x12\x10\n\x08position\x18\x05 \x01(\x03\"z\n\nStateEntry\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x11\n\tstate_key\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x12\n\nmembership\x18\x04 \x01(\t\x12\x10\n\x08position\x18\x05 \x01(\x03\x12\x13\n\x0b\x63lient_json\x18\x06 \x01(\x0c\"\x8d\x01\n\nStateChunk\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.homeserver.v1.StateEntry\x12\x14\n\x0croom_version\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\x12+\n\x07summary\x18\x04 \x01(\x0b\x32\x1a.homeserver.v1.RoomSummary\"\xce\x01\n\x0fTimelineRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\x11\n\tbackwards\x18\x03 \x01(\x08\x12\x15\n\rfrom_position\x18\x04 \x01(\x03\x12\x13\n\x0bto_position\x18\x05 \x01(\x03\x12\r\n\x05limit\x18\x06 \x01(\x05\x12\x13\n\x0b\x66ilter_json\x18\x07 \x01(\x0c\x12\x19\n\x11with_aggregations\x18( \x01(\x08\x12\x18\n\x10ignored_user_ids\x18) \x03(\t\"\xb8\x03\n\rTimelineEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0e\n\x06sender\x18\x04 \x01(\t\x12\x16\n\tstate_key\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x1b\n\x13origin_server_ts_ms\x18\x06 \x01(\x03\x12<\n\x12history_visibility\x18\x07 \x01(\x0e\x32 .homeserver.v1.HistoryVisibility\x12\x19\n\x11replaces_event_id\x18\x08 \x01(\t\x12\x12\n\nmembership\x18\t \x01(\t\x12\x17\n\x0fprev_membership\x18\n \x01(\t\x12\x11\n\tdevice_id\x18\x0b \x01(\t\x12\x15\n\rclient_txn_id\x18\x0c \x01(\t\x12\x13\n\x0b\x63lient_json\x18\r \x01(\x0c\x12\x0f\n\x07room_id\x18\x0e \x01(\t\x12\x19\n\x11viewer_membership\x18\x0f \x01(\t\x12\x31\n\x0c\x61ggregations\x18\x1e \x01(\x0b\x32\x1b.homeserver.v1.AggregationsB\x0c\n\n_state_key\"\xeb\x01\n\x0c\x41ggregations\x12*\n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x1c.homeserver.v1.TimelineEntry\x12\x32\n\x0clatest_reply\x18\x02 \x01(\x0b\x32\x1c.homeserver.v1.TimelineEntry\x12\x0f\n\x07replies\x18\x03 \x01(\x03\x12\x14\n\x0cparticipated\x18\x04 \x01(\x08\x12\x1c\n\x14participant_user_ids\x18\x05 \x03(\t\x12\x19\n\x11more_participants\x18\x06 \x01(\x08\x12\x1b\n\x13reference_event_ids\x18\x07 \x03(\t\"u\n\rTimelineChunk\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.homeserver.v1.TimelineEntry\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x15\n\rnext_position\x18\x03 \x01(\x03\x12\x10\n\x08position\x18\x04 \x01(\x03\"z\n\x0c\x45ventRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x12\n\nas_user_id\x18\x03 \x01(\t\x12\x19\n\x11with_aggregations\x18( \x01(\x08\x12\x18\n\x10ignored_user_ids\x18) \x03(\t\"\xe8\x01\n\x10RelationsRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x10\n\x08rel_type\x18\x04 \x01(\t\x12\x12\n\nevent_type\x18\x05 \x01(\t\x12\x11\n\tbackwards\x18\x06 \x01(\x08\x12\x15\n\rfrom_position\x18\x07 \x01(\x03\x12\x13\n\x0bto_position\x18\x08 \x01(\x03\x12\r\n\x05limit\x18\t \x01(\x05\x12\x0f\n\x07recurse\x18\n \x01(\x08\x12\x18\n\x10ignored_user_ids\x18\x0b \x03(\t\"\x90\x01\n\x0eThreadsRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\x19\n\x11only_participated\x18\x03 \x01(\x08\x12\x15\n\rfrom_position\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x18\n\x10ignored_user_ids\x18\x06 \x03(\t\"g\n\x13\x41ggregationsRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\x11\n\tpositions\x18\x03 \x03(\x03\x12\x18\n\x10ignored_user_ids\x18\x04 \x03(\t\"F\n\x11\x41ggregationsChunk\x12\x31\n\x07\x65ntries\x18\x01 \x03(\x0b\x32 .homeserver.v1.AggregationsEntry\"X\n\x11\x41ggregationsEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x31\n\x0c\x61ggregations\x18\x02 \x01(\x0b\x32\x1b.homeserver.v1.Aggregations\"Y\n\x10TimestampRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\r\n\x05ts_ms\x18\x03 \x01(\x03\x12\x11\n\tbackwards\x18\x04 \x01(\x08\"3\n\x0fReceiptsRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\x82\x01\n\rReceiptsChunk\x12-\n\x08receipts\x18\x01 \x03(\x0b\x32\x1b.homeserver.v1.ReceiptEntry\x12)\n\x06typing\x18\x02 \x03(\x0b\x32\x19.homeserver.v1.TypingFact\x12\x17\n\x0ftyping_position\x18\x03 \x01(\x03\"M\n\x0cReceiptEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12+\n\x07receipt\x18\x02 \x01(\x0b\x32\x1a.homeserver.v1.ReceiptFact\"%\n\x12RoomsOfUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xac\x01\n\nRoomOfUser\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nmembership\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x03\x12\x19\n\x11invite_state_json\x18\x05 \x01(\x0c\x12\x0e\n\x06sender\x18\x06 \x01(\t\x12\x11\n\tforgotten\x18\x07 \x01(\x08\x12\x17\n\x0fprev_membership\x18\x08 \x01(\t\"<\n\x10RoomsOfUserChunk\x12(\n\x05rooms\x18\x01 \x03(\x0b\x32\x19.homeserver.v1.RoomOfUser2\xab\x0c\n\x0bRoomQueries\x12\x44\n\x08GetState\x12\x1b.homeserver.v1.StateRequest\x1a\x19.homeserver.v1.StateChunk0\x01\x12M\n\x0bGetTimeline\x12\x1e.homeserver.v1.TimelineRequest\x1a\x1c.homeserver.v1.TimelineChunk0\x01\x12\x45\n\x08GetEvent\x12\x1b.homeserver.v1.EventRequest\x1a\x1c.homeserver.v1.TimelineEntry\x12M\n\x0bGetReceipts\x12\x1e.homeserver.v1.ReceiptsRequest\x1a\x1c.homeserver.v1.ReceiptsChunk0\x01\x12O\n\x0cGetRelations\x12\x1f.homeserver.v1.RelationsRequest\x1a\x1c.homeserver.v1.TimelineChunk0\x01\x12K\n\nGetThreads\x12\x1d.homeserver.v1.ThreadsRequest\x1a\x1c.homeserver.v1.TimelineChunk0\x01\x12Y\n\x0fGetAggregations\x12\".homeserver.v1.AggregationsRequest\x1a .homeserver.v1.AggregationsChunk0\x01\x12T\n\x13GetEventByTimestamp\x12\x1f.homeserver.v1.TimestampRequest\x1a\x1c.homeserver.v1.TimelineEntry\x12V\n\x0eGetRoomsOfUser\x12!.homeserver.v1.RoomsOfUserRequest\x1a\x1f.homeserver.v1.RoomsOfUserChunk0\x01\x12\x43\n\x08GetAlias\x12\x1b.homeserver.v1.AliasRequest\x1a\x1a.homeserver.v1.AliasAnswer\x12[\n\x10GetAliasesOfRoom\x12#.homeserver.v1.AliasesOfRoomRequest\x1a\".homeserver.v1.AliasesOfRoomAnswer\x12R\n\rGetVisibility\x12 .homeserver.v1.VisibilityRequest\x1a\x1f.homeserver.v1.VisibilityAnswer\x12^\n\x11GetPublishedRooms\x12$.homeserver.v1.PublishedRoomsRequest\x1a#.homeserver.v1.PublishedRoomsAnswer\x12L\n\x0bGetStanding\x12\x1e.homeserver.v1.StandingRequest\x1a\x1d.homeserver.v1.StandingAnswer\x12O\n\x0cGetSummaries\x12\x1f.homeserver.v1.SummariesRequest\x1a\x1c.homeserver.v1.SummaryAnswer0\x01\x12[\n\x0fGetDelayedEvent\x12\".homeserver.v1.DelayedEventRequest\x1a$.homeserver.v1.FinalisedDelayedEvent\x12V\n\x10GetDelayedEvents\x12#.homeserver.v1.DelayedEventsRequest\x1a\x1b.homeserver.v1.DelayedEvent0\x01\x12\x46\n\tGetGuests\x12\x1c.homeserver.v1.GuestsRequest\x1a\x1b.homeserver.v1.GuestsAnswer\x12X\n\x0fGetUpgradeState\x12\".homeserver.v1.UpgradeStateRequest\x1a!.homeserver.v1.UpgradeStateAnswerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%service_kit/rpc/pb/room_queries.proto\x12\rhomeserver.v1\x1a\'service_kit/rpc/pb/delayed_events.proto\x1a\x1eservice_kit/rpc/pb/facts.proto\x1a\'service_kit/rpc/pb/room_directory.proto\x1a\'service_kit/rpc/pb/search_queries.proto\">\n\x08StateKey\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x16\n\tstate_key\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x0c\n\n_state_key\"\xc5\x01\n\x0cStateRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12%\n\x04keys\x18\x03 \x03(\x0b\x32\x17.homeserver.v1.StateKey\x12\x11\n\tnot_types\x18\x04 \x03(\t\x12\x13\n\x0b\x61t_position\x18\x05 \x01(\x03\x12\x16\n\x0e\x61\x66ter_position\x18\x06 \x01(\x03\x12\x13\n\x0bmembers_max\x18\x07 \x01(\x05\x12\x14\n\x0cwith_summary\x18\x08 \x01(\x08\"x\n\x0bRoomSummary\x12\x16\n\x0ejoined_members\x18\x01 \x01(\x03\x12\x17\n\x0finvited_members\x18\x02 \x01(\x03\x12\x15\n\rhero_user_ids\x18\x03 \x03(\t\x12\x0f\n\x07members\x18\x04 \x01(\x03\x12\x10\n\x08position\x18\x05 \x01(\x03\"z\n\nStateEntry\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x11\n\tstate_key\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x12\n\nmembership\x18\x04 \x01(\t\x12\x10\n\x08position\x18\x05 \x01(\x03\x12\x13\n\x0b\x63lient_json\x18\x06 \x01(\x0c\"\x8d\x01\n\nStateChunk\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.homeserver.v1.StateEntry\x12\x14\n\x0croom_version\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\x12+\n\x07summary\x18\x04 \x01(\x0b\x32\x1a.homeserver.v1.RoomSummary\"\xce\x01\n\x0fTimelineRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\x11\n\tbackwards\x18\x03 \x01(\x08\x12\x15\n\rfrom_position\x18\x04 \x01(\x03\x12\x13\n\x0bto_position\x18\x05 \x01(\x03\x12\r\n\x05limit\x18\x06 \x01(\x05\x12\x13\n\x0b\x66ilter_json\x18\x07 \x01(\x0c\x12\x19\n\x11with_aggregations\x18( \x01(\x08\x12\x18\n\x10ignored_user_ids\x18) \x03(\t\"\xb8\x03\n\rTimelineEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0e\n\x06sender\x18\x04 \x01(\t\x12\x16\n\tstate_key\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x1b\n\x13origin_server_ts_ms\x18\x06 \x01(\x03\x12<\n\x12history_visibility\x18\x07 \x01(\x0e\x32 .homeserver.v1.HistoryVisibility\x12\x19\n\x11replaces_event_id\x18\x08 \x01(\t\x12\x12\n\nmembership\x18\t \x01(\t\x12\x17\n\x0fprev_membership\x18\n \x01(\t\x12\x11\n\tdevice_id\x18\x0b \x01(\t\x12\x15\n\rclient_txn_id\x18\x0c \x01(\t\x12\x13\n\x0b\x63lient_json\x18\r \x01(\x0c\x12\x0f\n\x07room_id\x18\x0e \x01(\t\x12\x19\n\x11viewer_membership\x18\x0f \x01(\t\x12\x31\n\x0c\x61ggregations\x18\x1e \x01(\x0b\x32\x1b.homeserver.v1.AggregationsB\x0c\n\n_state_key\"\xeb\x01\n\x0c\x41ggregations\x12*\n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x1c.homeserver.v1.TimelineEntry\x12\x32\n\x0clatest_reply\x18\x02 \x01(\x0b\x32\x1c.homeserver.v1.TimelineEntry\x12\x0f\n\x07replies\x18\x03 \x01(\x03\x12\x14\n\x0cparticipated\x18\x04 \x01(\x08\x12\x1c\n\x14participant_user_ids\x18\x05 \x03(\t\x12\x19\n\x11more_participants\x18\x06 \x01(\x08\x12\x1b\n\x13reference_event_ids\x18\x07 \x03(\t\"u\n\rTimelineChunk\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.homeserver.v1.TimelineEntry\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x15\n\rnext_position\x18\x03 \x01(\x03\x12\x10\n\x08position\x18\x04 \x01(\x03\"z\n\x0c\x45ventRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x12\n\nas_user_id\x18\x03 \x01(\t\x12\x19\n\x11with_aggregations\x18( \x01(\x08\x12\x18\n\x10ignored_user_ids\x18) \x03(\t\"\xe8\x01\n\x10RelationsRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x10\n\x08rel_type\x18\x04 \x01(\t\x12\x12\n\nevent_type\x18\x05 \x01(\t\x12\x11\n\tbackwards\x18\x06 \x01(\x08\x12\x15\n\rfrom_position\x18\x07 \x01(\x03\x12\x13\n\x0bto_position\x18\x08 \x01(\x03\x12\r\n\x05limit\x18\t \x01(\x05\x12\x0f\n\x07recurse\x18\n \x01(\x08\x12\x18\n\x10ignored_user_ids\x18\x0b \x03(\t\"\x90\x01\n\x0eThreadsRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\x19\n\x11only_participated\x18\x03 \x01(\x08\x12\x15\n\rfrom_position\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x18\n\x10ignored_user_ids\x18\x06 \x03(\t\"g\n\x13\x41ggregationsRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\x11\n\tpositions\x18\x03 \x03(\x03\x12\x18\n\x10ignored_user_ids\x18\x04 \x03(\t\"F\n\x11\x41ggregationsChunk\x12\x31\n\x07\x65ntries\x18\x01 \x03(\x0b\x32 .homeserver.v1.AggregationsEntry\"X\n\x11\x41ggregationsEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x31\n\x0c\x61ggregations\x18\x02 \x01(\x0b\x32\x1b.homeserver.v1.Aggregations\"Y\n\x10TimestampRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nas_user_id\x18\x02 \x01(\t\x12\r\n\x05ts_ms\x18\x03 \x01(\x03\x12\x11\n\tbackwards\x18\x04 \x01(\x08\"3\n\x0fReceiptsRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\x82\x01\n\rReceiptsChunk\x12-\n\x08receipts\x18\x01 \x03(\x0b\x32\x1b.homeserver.v1.ReceiptEntry\x12)\n\x06typing\x18\x02 \x03(\x0b\x32\x19.homeserver.v1.TypingFact\x12\x17\n\x0ftyping_position\x18\x03 \x01(\x03\"M\n\x0cReceiptEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12+\n\x07receipt\x18\x02 \x01(\x0b\x32\x1a.homeserver.v1.ReceiptFact\"%\n\x12RoomsOfUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xac\x01\n\nRoomOfUser\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nmembership\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x03\x12\x19\n\x11invite_state_json\x18\x05 \x01(\x0c\x12\x0e\n\x06sender\x18\x06 \x01(\t\x12\x11\n\tforgotten\x18\x07 \x01(\x08\x12\x17\n\x0fprev_membership\x18\x08 \x01(\t\"<\n\x10RoomsOfUserChunk\x12(\n\x05rooms\x18\x01 \x03(\x0b\x32\x19.homeserver.v1.RoomOfUser2\xe0\r\n\x0bRoomQueries\x12\x44\n\x08GetState\x12\x1b.homeserver.v1.StateRequest\x1a\x19.homeserver.v1.StateChunk0\x01\x12M\n\x0bGetTimeline\x12\x1e.homeserver.v1.TimelineRequest\x1a\x1c.homeserver.v1.TimelineChunk0\x01\x12\x45\n\x08GetEvent\x12\x1b.homeserver.v1.EventRequest\x1a\x1c.homeserver.v1.TimelineEntry\x12M\n\x0bGetReceipts\x12\x1e.homeserver.v1.ReceiptsRequest\x1a\x1c.homeserver.v1.ReceiptsChunk0\x01\x12O\n\x0cGetRelations\x12\x1f.homeserver.v1.RelationsRequest\x1a\x1c.homeserver.v1.TimelineChunk0\x01\x12K\n\nGetThreads\x12\x1d.homeserver.v1.ThreadsRequest\x1a\x1c.homeserver.v1.TimelineChunk0\x01\x12Y\n\x0fGetAggregations\x12\".homeserver.v1.AggregationsRequest\x1a .homeserver.v1.AggregationsChunk0\x01\x12T\n\x13GetEventByTimestamp\x12\x1f.homeserver.v1.TimestampRequest\x1a\x1c.homeserver.v1.TimelineEntry\x12V\n\x0eGetRoomsOfUser\x12!.homeserver.v1.RoomsOfUserRequest\x1a\x1f.homeserver.v1.RoomsOfUserChunk0\x01\x12Y\n\x0fGetRoomsOfShard\x12\".homeserver.v1.RoomsOfShardRequest\x1a .homeserver.v1.RoomsOfShardChunk0\x01\x12X\n\x0fGetVisibleUsers\x12\".homeserver.v1.VisibleUsersRequest\x1a!.homeserver.v1.VisibleUsersAnswer\x12\x43\n\x08GetAlias\x12\x1b.homeserver.v1.AliasRequest\x1a\x1a.homeserver.v1.AliasAnswer\x12[\n\x10GetAliasesOfRoom\x12#.homeserver.v1.AliasesOfRoomRequest\x1a\".homeserver.v1.AliasesOfRoomAnswer\x12R\n\rGetVisibility\x12 .homeserver.v1.VisibilityRequest\x1a\x1f.homeserver.v1.VisibilityAnswer\x12^\n\x11GetPublishedRooms\x12$.homeserver.v1.PublishedRoomsRequest\x1a#.homeserver.v1.PublishedRoomsAnswer\x12L\n\x0bGetStanding\x12\x1e.homeserver.v1.StandingRequest\x1a\x1d.homeserver.v1.StandingAnswer\x12O\n\x0cGetSummaries\x12\x1f.homeserver.v1.SummariesRequest\x1a\x1c.homeserver.v1.SummaryAnswer0\x01\x12[\n\x0fGetDelayedEvent\x12\".homeserver.v1.DelayedEventRequest\x1a$.homeserver.v1.FinalisedDelayedEvent\x12V\n\x10GetDelayedEvents\x12#.homeserver.v1.DelayedEventsRequest\x1a\x1b.homeserver.v1.DelayedEvent0\x01\x12\x46\n\tGetGuests\x12\x1c.homeserver.v1.GuestsRequest\x1a\x1b.homeserver.v1.GuestsAnswer\x12X\n\x0fGetUpgradeState\x12\".homeserver.v1.UpgradeStateRequest\x1a!.homeserver.v1.UpgradeStateAnswerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'service_kit.rpc.pb.room_queries_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATEKEY']._serialized_start=170
-  _globals['_STATEKEY']._serialized_end=232
-  _globals['_STATEREQUEST']._serialized_start=235
-  _globals['_STATEREQUEST']._serialized_end=432
-  _globals['_ROOMSUMMARY']._serialized_start=434
-  _globals['_ROOMSUMMARY']._serialized_end=554
-  _globals['_STATEENTRY']._serialized_start=556
-  _globals['_STATEENTRY']._serialized_end=678
-  _globals['_STATECHUNK']._serialized_start=681
-  _globals['_STATECHUNK']._serialized_end=822
-  _globals['_TIMELINEREQUEST']._serialized_start=825
-  _globals['_TIMELINEREQUEST']._serialized_end=1031
-  _globals['_TIMELINEENTRY']._serialized_start=1034
-  _globals['_TIMELINEENTRY']._serialized_end=1474
-  _globals['_AGGREGATIONS']._serialized_start=1477
-  _globals['_AGGREGATIONS']._serialized_end=1712
-  _globals['_TIMELINECHUNK']._serialized_start=1714
-  _globals['_TIMELINECHUNK']._serialized_end=1831
-  _globals['_EVENTREQUEST']._serialized_start=1833
-  _globals['_EVENTREQUEST']._serialized_end=1955
-  _globals['_RELATIONSREQUEST']._serialized_start=1958
-  _globals['_RELATIONSREQUEST']._serialized_end=2190
-  _globals['_THREADSREQUEST']._serialized_start=2193
-  _globals['_THREADSREQUEST']._serialized_end=2337
-  _globals['_AGGREGATIONSREQUEST']._serialized_start=2339
-  _globals['_AGGREGATIONSREQUEST']._serialized_end=2442
-  _globals['_AGGREGATIONSCHUNK']._serialized_start=2444
-  _globals['_AGGREGATIONSCHUNK']._serialized_end=2514
-  _globals['_AGGREGATIONSENTRY']._serialized_start=2516
-  _globals['_AGGREGATIONSENTRY']._serialized_end=2604
-  _globals['_TIMESTAMPREQUEST']._serialized_start=2606
-  _globals['_TIMESTAMPREQUEST']._serialized_end=2695
-  _globals['_RECEIPTSREQUEST']._serialized_start=2697
-  _globals['_RECEIPTSREQUEST']._serialized_end=2748
-  _globals['_RECEIPTSCHUNK']._serialized_start=2751
-  _globals['_RECEIPTSCHUNK']._serialized_end=2881
-  _globals['_RECEIPTENTRY']._serialized_start=2883
-  _globals['_RECEIPTENTRY']._serialized_end=2960
-  _globals['_ROOMSOFUSERREQUEST']._serialized_start=2962
-  _globals['_ROOMSOFUSERREQUEST']._serialized_end=2999
-  _globals['_ROOMOFUSER']._serialized_start=3002
-  _globals['_ROOMOFUSER']._serialized_end=3174
-  _globals['_ROOMSOFUSERCHUNK']._serialized_start=3176
-  _globals['_ROOMSOFUSERCHUNK']._serialized_end=3236
-  _globals['_ROOMQUERIES']._serialized_start=3239
-  _globals['_ROOMQUERIES']._serialized_end=4818
+  _globals['_STATEKEY']._serialized_start=211
+  _globals['_STATEKEY']._serialized_end=273
+  _globals['_STATEREQUEST']._serialized_start=276
+  _globals['_STATEREQUEST']._serialized_end=473
+  _globals['_ROOMSUMMARY']._serialized_start=475
+  _globals['_ROOMSUMMARY']._serialized_end=595
+  _globals['_STATEENTRY']._serialized_start=597
+  _globals['_STATEENTRY']._serialized_end=719
+  _globals['_STATECHUNK']._serialized_start=722
+  _globals['_STATECHUNK']._serialized_end=863
+  _globals['_TIMELINEREQUEST']._serialized_start=866
+  _globals['_TIMELINEREQUEST']._serialized_end=1072
+  _globals['_TIMELINEENTRY']._serialized_start=1075
+  _globals['_TIMELINEENTRY']._serialized_end=1515
+  _globals['_AGGREGATIONS']._serialized_start=1518
+  _globals['_AGGREGATIONS']._serialized_end=1753
+  _globals['_TIMELINECHUNK']._serialized_start=1755
+  _globals['_TIMELINECHUNK']._serialized_end=1872
+  _globals['_EVENTREQUEST']._serialized_start=1874
+  _globals['_EVENTREQUEST']._serialized_end=1996
+  _globals['_RELATIONSREQUEST']._serialized_start=1999
+  _globals['_RELATIONSREQUEST']._serialized_end=2231
+  _globals['_THREADSREQUEST']._serialized_start=2234
+  _globals['_THREADSREQUEST']._serialized_end=2378
+  _globals['_AGGREGATIONSREQUEST']._serialized_start=2380
+  _globals['_AGGREGATIONSREQUEST']._serialized_end=2483
+  _globals['_AGGREGATIONSCHUNK']._serialized_start=2485
+  _globals['_AGGREGATIONSCHUNK']._serialized_end=2555
+  _globals['_AGGREGATIONSENTRY']._serialized_start=2557
+  _globals['_AGGREGATIONSENTRY']._serialized_end=2645
+  _globals['_TIMESTAMPREQUEST']._serialized_start=2647
+  _globals['_TIMESTAMPREQUEST']._serialized_end=2736
+  _globals['_RECEIPTSREQUEST']._serialized_start=2738
+  _globals['_RECEIPTSREQUEST']._serialized_end=2789
+  _globals['_RECEIPTSCHUNK']._serialized_start=2792
+  _globals['_RECEIPTSCHUNK']._serialized_end=2922
+  _globals['_RECEIPTENTRY']._serialized_start=2924
+  _globals['_RECEIPTENTRY']._serialized_end=3001
+  _globals['_ROOMSOFUSERREQUEST']._serialized_start=3003
+  _globals['_ROOMSOFUSERREQUEST']._serialized_end=3040
+  _globals['_ROOMOFUSER']._serialized_start=3043
+  _globals['_ROOMOFUSER']._serialized_end=3215
+  _globals['_ROOMSOFUSERCHUNK']._serialized_start=3217
+  _globals['_ROOMSOFUSERCHUNK']._serialized_end=3277
+  _globals['_ROOMQUERIES']._serialized_start=3280
+  _globals['_ROOMQUERIES']._serialized_end=5040
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 from service_kit.rpc.pb import delayed_events_pb2 as _delayed_events_pb2
 from service_kit.rpc.pb import facts_pb2 as _facts_pb2
 from service_kit.rpc.pb import room_directory_pb2 as _room_directory_pb2
+from service_kit.rpc.pb import search_queries_pb2 as _search_queries_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

@@ -6,6 +6,7 @@ import warnings
 from service_kit.rpc.pb import delayed_events_pb2 as service__kit_dot_rpc_dot_pb_dot_delayed__events__pb2
 from service_kit.rpc.pb import room_directory_pb2 as service__kit_dot_rpc_dot_pb_dot_room__directory__pb2
 from service_kit.rpc.pb import room_queries_pb2 as service__kit_dot_rpc_dot_pb_dot_room__queries__pb2
+from service_kit.rpc.pb import search_queries_pb2 as service__kit_dot_rpc_dot_pb_dot_search__queries__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -80,6 +81,16 @@ class RoomQueriesStub:
                 '/homeserver.v1.RoomQueries/GetRoomsOfUser',
                 request_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserRequest.SerializeToString,
                 response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserChunk.FromString,
+                _registered_method=True)
+        self.GetRoomsOfShard = channel.unary_stream(
+                '/homeserver.v1.RoomQueries/GetRoomsOfShard',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.RoomsOfShardRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.RoomsOfShardChunk.FromString,
+                _registered_method=True)
+        self.GetVisibleUsers = channel.unary_unary(
+                '/homeserver.v1.RoomQueries/GetVisibleUsers',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.VisibleUsersRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.VisibleUsersAnswer.FromString,
                 _registered_method=True)
         self.GetAlias = channel.unary_unary(
                 '/homeserver.v1.RoomQueries/GetAlias',
@@ -194,6 +205,20 @@ class RoomQueriesServicer:
 
     def GetRoomsOfUser(self, request, context):
         """Rooms of a user, by membership.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRoomsOfShard(self, request, context):
+        """Every room of a shard.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVisibleUsers(self, request, context):
+        """Of some people, those whom a user may know of.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -316,6 +341,16 @@ def add_RoomQueriesServicer_to_server(servicer, server):
                     servicer.GetRoomsOfUser,
                     request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserRequest.FromString,
                     response_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserChunk.SerializeToString,
+            ),
+            'GetRoomsOfShard': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetRoomsOfShard,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.RoomsOfShardRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.RoomsOfShardChunk.SerializeToString,
+            ),
+            'GetVisibleUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVisibleUsers,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.VisibleUsersRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.VisibleUsersAnswer.SerializeToString,
             ),
             'GetAlias': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAlias,
@@ -611,6 +646,60 @@ class RoomQueries:
             '/homeserver.v1.RoomQueries/GetRoomsOfUser',
             service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserRequest.SerializeToString,
             service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomsOfUserChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRoomsOfShard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetRoomsOfShard',
+            service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.RoomsOfShardRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.RoomsOfShardChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVisibleUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetVisibleUsers',
+            service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.VisibleUsersRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_search__queries__pb2.VisibleUsersAnswer.FromString,
             options,
             channel_credentials,
             insecure,
