@@ -211,9 +211,9 @@ def _take(counter: UnreadCounter, seen: Iterable[_Seen], through_position: int, 
                 counter.reader = Reader(user_id, _display_name(event.client_json))
                 if _joins(event, user_id):
                     counter.join(position)
-        elif is_own:
+        elif is_own and not found.is_redacted:
             # "either by using the API or by sending an event". NOTSPEC: no state event: a new display name sends one
-            # into every room.
+            # into every room. What is redacted tells its thread no more.
             counter.read_through(found.thread_id, position)
         if found.redacts:
             counter.redact(found.redacts)

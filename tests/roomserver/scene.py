@@ -9,7 +9,7 @@ event_id = await scene.send("@bob:a.example", room_id, {"body": "hi"})
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -42,6 +42,7 @@ from service_kit.rpc.pb.room_commands_pb2 import (
 from service_kit.rpc.queries import AskedRoomQueries
 from service_kit.shards import ROOM, Shard, ShardMap
 from service_kit.store.memory import MemoryStore
+from service_kit.store.schema import Table
 
 ALICE = "@alice:a.example"
 BOB = "@bob:a.example"
@@ -58,9 +59,15 @@ JsonObject = dict[str, Any]
 class Scene:
     """Everything around one or more roomserver workers."""
 
-    def __init__(self, *, atomic_tables: bool = True, settings: RoomSettings | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        atomic_tables: bool = True,
+        settings: RoomSettings | None = None,
+        more_tables: Iterable[Table[Any]] = (),
+    ) -> None:
         self.clock = ManualClock()
-        self.store = MemoryStore([*TABLES, *LEDGER_TABLES], atomic_tables=atomic_tables, clock=self.clock)
+        self.store = MemoryStore([*TABLES, *LEDGER_TABLES, *more_tables], atomic_tables=atomic_tables, clock=self.clock)
         self.hub = MemoryBus(clock=self.clock)
         self.bus = self.hub.connect()
         self.commands = CommandClient(self.bus, SHARDS, self.clock)

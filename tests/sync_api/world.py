@@ -46,13 +46,10 @@ from sync_api.sync_waiters import SyncWaiters
 from sync_api.syncing import SyncCall, Syncs
 from sync_api.to_device import HELD_MESSAGES_MAX, ToDeviceMessage, event_of
 from sync_api.users import UserViews
-from tests.sync_api.world_queries import MEMBER, WorldQueries
+from tests.sync_api.truth import MEMBER, RoomTruth, user_id
+from tests.sync_api.world_queries import WorldQueries
 
 VISIBILITIES = {"shared": SHARED, "world_readable": WORLD_READABLE, "invited": INVITED, "joined": JOINED}
-
-
-def user_id(name: str) -> str:
-    return name if name.startswith("@") else f"@{name}:example.org"
 
 
 class World:
@@ -114,20 +111,16 @@ class World:
         return worker
 
 
-class Room:
+class Room(RoomTruth):
     """Sends facts into the ledger of its shard; knows what a roomserver knows."""
 
     def __init__(self, world: World, room_id: str, *, visibility: str = "shared") -> None:
+        super().__init__(room_id, world.shards.of_room(room_id))
         self.world = world
-        self.id = room_id
-        self.shard = world.shards.of_room(room_id)
         self.visibility = visibility
         self.current: dict[tuple[str, str], tuple[str, str]] = {}
         """(type, key) -> (event ID, membership)"""
         self.count = 0
-        self._events: list[tuple[int, RoomEventFact]] = []
-        self._state_events: list[tuple[int, RoomEventFact]] = []
-        self._redacted: dict[str, bytes] = {}
 
     def send(
         self,
@@ -211,54 +204,10 @@ class Room:
                     fact.invite_state_json = orjson.dumps([{**body, "event_id": event_id}])
             self.current[event_type, state_key] = (event_id, fact.membership)
         position = self.world.head(self.shard) + 1
-        self._events.append((position, fact))
-        if state_key is not None:
-            self._state_events.append((position, fact))
-        if fact.redacts_event_id:
-            self._redacted[fact.redacts_event_id] = fact.redacted_client_json
+        self.add(position, fact)
         target = state_key if event_type == MEMBER else None
         self.world.append(self.shard, Fact(room_id=self.id, user_id=target, room_event=fact))
         return event_id
-
-    # --- what the tables say ---
-
-    def events(self) -> list[tuple[int, RoomEventFact]]:
-        return self._events
-
-    def client_json(self, event: RoomEventFact) -> bytes:
-        return self._redacted.get(event.event_id, event.client_json)
-
-    def state_at(self, position: int) -> dict[tuple[str, str], tuple[int, RoomEventFact]]:
-        state = {}
-        for at, event in self._state_events:
-            if at > position:
-                break
-            state[event.type, event.state_key] = (at, event)
-        return state
-
-    def membership_at(self, name: str, position: int) -> str:
-        entry = self.state_at(position).get((MEMBER, user_id(name)))
-        return entry[1].membership if entry else ""
-
-    def visible_to(self, name: str) -> set[str]:
-        """IDs of the events that the user may see; the specification's five rules."""
-        seen = set()
-        last_join = max((p for p, f in self._state_events if _is_own(f, name) and f.membership == "join"), default=0)
-        membership = ""
-        for position, event in self._events:
-            memberships = {membership}
-            if _is_own(event, name):
-                membership = event.membership
-                memberships.add(membership)
-            shared = event.history_visibility == SHARED and last_join > position
-            invited = "invite" in memberships and event.history_visibility == INVITED
-            if event.history_visibility == WORLD_READABLE or "join" in memberships or shared or invited:
-                seen.add(event.event_id)
-        return seen
-
-
-def _is_own(event: RoomEventFact, name: str) -> bool:
-    return event.type == MEMBER and event.state_key == user_id(name)
 
 
 class WorldInboxes:
@@ -371,30 +320,34 @@ class Worker:
         answer: dict[str, Any] = orjson.loads(await self.sync_json(name, since, **options))
         return answer
 
-    async def sync_json(
-        self,
-        name: str,
-        since: str = "",
-        *,
-        filter: dict[str, Any] | None = None,
-        timeout_ms: int = 0,
-        device: str = "PHONE",
-        full_state: bool = False,
-        state_after: bool = False,
-        token: bytes = b"",
-    ) -> bytes:
-        call = SyncCall(
-            user_id=user_id(name),
-            device_id=device,
-            filter=parse_filter(orjson.dumps(filter)) if filter else NO_FILTER,
-            since=SyncToken.parse(since, self.world.shards) if since else None,
-            since_text=since,
-            timeout_ms=timeout_ms,
-            full_state=full_state,
-            use_state_after=state_after,
-            token_sha256=token,
-        )
-        return await self.syncs.sync(call)
+    async def sync_json(self, name: str, since: str = "", **options: Any) -> bytes:
+        """`options`: those of `call_of`."""
+        return await self.syncs.sync(call_of(self.world.shards, name, since, **options))
+
+
+def call_of(
+    shards: ShardMap,
+    name: str,
+    since: str = "",
+    *,
+    filter: dict[str, Any] | None = None,
+    timeout_ms: int = 0,
+    device: str = "PHONE",
+    full_state: bool = False,
+    state_after: bool = False,
+    token: bytes = b"",
+) -> SyncCall:
+    return SyncCall(
+        user_id=user_id(name),
+        device_id=device,
+        filter=parse_filter(orjson.dumps(filter)) if filter else NO_FILTER,
+        since=SyncToken.parse(since, shards) if since else None,
+        since_text=since,
+        timeout_ms=timeout_ms,
+        full_state=full_state,
+        use_state_after=state_after,
+        token_sha256=token,
+    )
 
 
 def event_ids(section: dict[str, Any]) -> list[str]:

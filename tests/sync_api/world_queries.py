@@ -26,11 +26,10 @@ from service_kit.rpc.pb.room_queries_pb2 import (
 )
 from service_kit.rpc.pb.user_queries_pb2 import AccountDataChunk, AccountDataEntry, AccountDataRequest
 from sync_api.filters import parse_filter
+from tests.sync_api.truth import MEMBER
 
 if TYPE_CHECKING:
     from tests.sync_api.world import World
-
-MEMBER = "m.room.member"
 
 
 class WorldQueries:
