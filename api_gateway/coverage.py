@@ -2,7 +2,7 @@
 
 A row is done if its method and path are declared. Where two files of the
 specification describe the same path, for different bodies, it must be declared
-in the file of that name.
+in the file of that name, or `also_in` it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Done:
     """What is declared."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        declared = [(each.module, _key(each.method, each.path)) for each in endpoints]
+        declared = [(name, _key(each.method, each.path)) for each in endpoints for name in (each.module, *each.also_in)]
         self._keys = {key for _, key in declared}
         self._in_files = set(declared)
         counts = Counter(_key(row.method, row.path) for row in specified_endpoints())

@@ -21,8 +21,15 @@ class Route(NamedTuple):
     """Requests with equal values of this header go to the same worker, whose caches know the user then."""
 
 
+_OF_SYNC_WORKERS = ("sync", "events", "initialSync", "notifications")
+"""Under `/_matrix/client/v3/`: what is made of the views that a sync worker has of its users."""
+
 ROUTES = (
-    Route("sync_api", ("/_matrix/client/v3/sync", "/_matrix/client/r0/sync"), hash_header="Authorization"),
+    Route(
+        "sync_api",
+        tuple(f"/_matrix/client/{version}/{name}" for name in _OF_SYNC_WORKERS for version in ("v3", "r0")),
+        hash_header="Authorization",
+    ),
     Route("api_gateway", ("/*",)),
 )
 

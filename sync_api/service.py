@@ -26,6 +26,7 @@ from service_kit.store.interface import Store
 from sync_api import endpoints
 from sync_api.consumers import FactConsumer
 from sync_api.filters import SavedFilters
+from sync_api.peeking import Peeking
 from sync_api.positions import Positions
 from sync_api.rooms import RoomViews
 from sync_api.sync_waiters import SyncWaiters
@@ -86,6 +87,8 @@ class SyncApi:
             Settings: settings,
             ShardMap: shards,
             Syncs: self.syncs,
+            Clock: clock,
+            Peeking: Peeking(self.rooms, self.users, self.waiters, self._positions, asker),
         }
         self.application = HttpApplication(
             collect(endpoints),

@@ -36,11 +36,13 @@ shard back (`_through`): its room is planned when the fact has come.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from matrix_protocol.errors import Unavailable, UnknownToken
 from matrix_protocol.retention import RetentionPolicy
 from service_kit.clock import Clock
+from service_kit.http.authentication import Caller
 from service_kit.rpc.queries import AskedRoomQueries, Asker
 from service_kit.tokens import SyncToken
 from sync_api.admission import FREE_TURN, Admission, Turn
@@ -50,7 +52,7 @@ from sync_api.plan import Plan, plan_answer
 from sync_api.positions import Positions
 from sync_api.response.body import Body
 from sync_api.response.invite import invited_room, knocked_room
-from sync_api.response.join import joined_room
+from sync_api.response.join import JoinedRoom, joined_room
 from sync_api.response.leave import left_room
 from sync_api.response.to_device import to_device_events
 from sync_api.rooms import RoomViews
@@ -64,6 +66,9 @@ from sync_api.users import UserViews
 ROOMS_READ_TOGETHER_MAX = 32
 """of one answer; so few that they are still in memory when their turn comes"""
 ATTACH_ATTEMPTS_MAX = 20
+
+Answer = Callable[[SyncScope, Sequence[JoinedRoom]], Awaitable[bytes]]
+"""Makes JSON of the rooms that a user is joined to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,16 @@ class SyncCall:
     use_state_after: bool
     token_sha256: bytes = b""
     """of the access token; its end is that of the long poll"""
+
+    @classmethod
+    def first(cls, caller: Caller, sync_filter: SyncFilter) -> SyncCall:
+        """Of somebody who knows nothing yet."""
+        return cls(caller.user_id, caller.device_id, sync_filter, None, "", 0, False, False, caller.token_sha256)
+
+    @classmethod
+    def later(cls, caller: Caller, sync_filter: SyncFilter, since: SyncToken, timeout_ms: int) -> SyncCall:
+        first = cls.first(caller, sync_filter)
+        return replace(first, since=since, since_text=str(since), timeout_ms=timeout_ms)
 
 
 class Syncs:
@@ -126,6 +141,21 @@ class Syncs:
                     scope, body = await self._poll(user, call, call.since, sent, turn)
                 sent.end(str(scope.through))
                 return body.json(scope.through)
+            finally:
+                self._users.leave(user)
+        finally:
+            turn.end()
+
+    async def look(
+        self, call: SyncCall, answer: Callable[[SyncScope, Sequence[JoinedRoom]], Awaitable[bytes]]
+    ) -> bytes:
+        """Something else that is made of the rooms that the user is joined to. Raises MatrixError."""
+        turn = await self._admission.turn()
+        try:
+            user = await self._users.enter(call.user_id)
+            try:
+                scope = self._scope(user, call, None, SentMembers())
+                return await answer(scope, (await self._plan(scope)).joins)
             finally:
                 self._users.leave(user)
         finally:

@@ -107,8 +107,12 @@ class UserView:
         return self.changed_room_ids
 
     def may_set_checkpoint(self, positions: tuple[int, ...]) -> None:
-        """All facts through these positions have been taken in, and none after them."""
-        if self.checkpoint is None or len(self.changed_room_ids) > CHANGED_ROOMS_MAX:
+        """All facts through these positions have been taken in, and none after them.
+
+        Not those of rooms that are not followed, because no client's filter has asked for them yet.
+        """
+        is_due = self.checkpoint is None or len(self.changed_room_ids) > CHANGED_ROOMS_MAX
+        if is_due and all(one.room_id in self.joined for one in self.memberships.values() if one.membership == "join"):
             self.checkpoint = positions
             self.changed_room_ids = set()
 

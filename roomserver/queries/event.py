@@ -19,6 +19,14 @@ class SeenEvent(NamedTuple):
     viewer_membership: str
 
 
+async def room_of_event(store: Store, event_id: str) -> str:
+    """Raises NotFound."""
+    found = await store.get(EVENTS_BY_ID, (event_id,))
+    if found is None:
+        raise NotFound(NOT_FOUND)
+    return found.room_id
+
+
 async def read_event(store: Store, room_id: str, event_id: str, as_user_id: str, oldest_ms: int = 0) -> SeenEvent:
     """`oldest_ms`: messages from before are expired.
 

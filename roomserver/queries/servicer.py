@@ -28,7 +28,7 @@ from roomserver.queries import state
 from roomserver.queries.aggregations import Bundles, Onlooker
 from roomserver.queries.delayed_events import delayed_events_of, read_delayed_event
 from roomserver.queries.directory_queries import DirectoryQueries
-from roomserver.queries.event import read_event
+from roomserver.queries.event import read_event, room_of_event
 from roomserver.queries.event_filter import compile_filter
 from roomserver.queries.receipts import receipt_chunks, receipts_of_user
 from roomserver.queries.relation_queries import CHUNK_BYTES_MAX, RelationQueries, event_chunks
@@ -54,6 +54,8 @@ from service_kit.rpc.pb.room_queries_pb2 import (
     EventRequest,
     ReceiptsChunk,
     ReceiptsRequest,
+    RoomOfEvent,
+    RoomOfEventRequest,
     RoomsOfUserChunk,
     RoomsOfUserRequest,
     RoomSummary,
@@ -174,6 +176,10 @@ class RoomQueryService(RelationQueries, DirectoryQueries):
             if seen.row.position in bundled:
                 entry.aggregations.CopyFrom(bundled[seen.row.position])
         return entry
+
+    async def get_room_of_event(self, request: RoomOfEventRequest) -> RoomOfEvent:
+        """Says nothing of who may see the event: the asker asks for the event next. Raises NotFound."""
+        return RoomOfEvent(room_id=await room_of_event(self._store, request.event_id))
 
     async def get_receipts(self, request: ReceiptsRequest) -> AsyncIterator[ReceiptsChunk]:
         await self._committed_position(request.room_id)

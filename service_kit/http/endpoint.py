@@ -78,6 +78,8 @@ class Endpoint:
     suspended: bool = False
     """Whether suspended accounts may call it; whatever is a GET they may."""
     rate_limit: RateLimit | None = OTHER
+    also_in: tuple[str, ...] = ()
+    """Further files of the specification that describe this path, for what this handler does too."""
     aliases: tuple[str, ...] = ()
     """Further paths; parameters that they lack have defaults in the handler."""
     body_bytes_max: int = BODY_BYTES_MAX
@@ -119,6 +121,7 @@ def endpoint(
     locked: bool = False,
     suspended: bool = False,
     rate_limit: RateLimit | None = OTHER,
+    also_in: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
     body_bytes_max: int = BODY_BYTES_MAX,
     deadline_s: float | None = DEADLINE_S,
@@ -137,6 +140,7 @@ def endpoint(
             locked=locked,
             suspended=suspended,
             rate_limit=rate_limit,
+            also_in=also_in,
             aliases=aliases,
             body_bytes_max=body_bytes_max,
             deadline_s=deadline_s,

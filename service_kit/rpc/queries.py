@@ -57,6 +57,8 @@ from service_kit.rpc.pb.room_queries_pb2 import (
     ReceiptsChunk,
     ReceiptsRequest,
     RelationsRequest,
+    RoomOfEvent,
+    RoomOfEventRequest,
     RoomsOfUserChunk,
     RoomsOfUserRequest,
     StateChunk,
@@ -152,6 +154,15 @@ def _room_shard_of_user(shards: ShardMap, user_id: str) -> Shard:
 GET_STATE = _room("GetState", "get_state", True, StateRequest, StateChunk)
 GET_TIMELINE = _room("GetTimeline", "get_timeline", True, TimelineRequest, TimelineChunk)
 GET_EVENT = _room("GetEvent", "get_event", False, EventRequest, TimelineEntry)
+GET_ROOM_OF_EVENT = Question(
+    "get_room_of_event",
+    "/homeserver.v1.RoomQueries/GetRoomOfEvent",
+    False,
+    RoomOfEventRequest,
+    RoomOfEvent,
+    lambda shards, request: shards.of_room(request.event_id),
+    is_for_owner=False,
+)
 GET_RECEIPTS = _room("GetReceipts", "get_receipts", True, ReceiptsRequest, ReceiptsChunk)
 GET_RELATIONS = _room("GetRelations", "get_relations", True, RelationsRequest, TimelineChunk)
 GET_THREADS = _room("GetThreads", "get_threads", True, ThreadsRequest, TimelineChunk)
@@ -248,6 +259,7 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_STATE,
     GET_TIMELINE,
     GET_EVENT,
+    GET_ROOM_OF_EVENT,
     GET_RECEIPTS,
     GET_RELATIONS,
     GET_THREADS,

@@ -10,12 +10,12 @@ Nothing waits in steps 3 and 4, so that two requests of one reader count no even
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import orjson
 
-from matrix_protocol.push_rules import NOTHING, Reader, default_rule_set
+from matrix_protocol.push_rules import NOTHING, Outcome, Reader, default_rule_set
 from service_kit.rpc.pb.room_queries_pb2 import TimelineRequest
 from sync_api.entries import MEMBER, StateEvent, TimelineEvent
 from sync_api.push_events import MAIN, PREPARED_MAX, PreparedEvent
@@ -49,7 +49,7 @@ async def unread_counter(
         events = _newer(contents, counter.through)
         if contents.timeline_after > counter.through:
             span = (counter.through, contents.timeline_after)
-            events = await _ask(scope, membership.room_id, *span, EVENTS_MAX) + events
+            events = await ask_for_events(scope, membership.room_id, *span, EVENTS_MAX) + events
         _take(counter, await _look_at(scope, counter, contents, events), last_position, scope.user.user_id)
     _read(counter, contents, scope.user.user_id)
     return counter
@@ -93,7 +93,7 @@ async def _unread_events(scope: SyncScope, contents: RoomContents, room_id: str,
         if event.position <= after:
             break
         found.append(event)
-        if _joins(event, scope.user.user_id):
+        if joins(event, scope.user.user_id):
             after = event.position
     found.reverse()
     if contents.timeline_after <= after:
@@ -108,7 +108,7 @@ async def _unread_events(scope: SyncScope, contents: RoomContents, room_id: str,
     limit = min(wanted, scope.unread_events_left)
     if limit <= 0:
         return _Events(found, False)
-    older = await _ask(scope, room_id, after, contents.timeline_after, limit)
+    older = await ask_for_events(scope, room_id, after, contents.timeline_after, limit)
     scope.unread_events_left -= len(older)
     return _Events(older + found, limit == wanted or len(older) < limit)
 
@@ -123,7 +123,7 @@ def _newer(contents: RoomContents, after_position: int) -> list[TimelineEvent]:
     return found
 
 
-async def _ask(
+async def ask_for_events(
     scope: SyncScope, room_id: str, after_position: int, through_position: int, limit: int
 ) -> list[TimelineEvent]:
     """The newest of the events between the positions, oldest first; none from before the reader joined."""
@@ -133,11 +133,11 @@ async def _ask(
     found: list[TimelineEvent] = []
     async for chunk in scope.queries.get_timeline(request):
         found += map(TimelineEvent.from_entry, chunk.entries)
-    joined = next((number for number, event in enumerate(found) if _joins(event, scope.user.user_id)), len(found))
+    joined = next((number for number, event in enumerate(found) if joins(event, scope.user.user_id)), len(found))
     return found[: joined + 1][::-1]
 
 
-def _joins(event: TimelineEvent, user_id: str) -> bool:
+def joins(event: TimelineEvent, user_id: str) -> bool:
     return (
         event.type == MEMBER
         and event.state_key == user_id
@@ -186,6 +186,21 @@ async def _look_at(
     return seen
 
 
+def find_notifications(
+    scope: SyncScope, contents: RoomContents, reader: Reader, events: Iterable[TimelineEvent]
+) -> Iterator[tuple[TimelineEvent, Outcome]]:
+    """What the reader's rules notify about among these events, and how."""
+    for event in events:
+        if event.sender in scope.user.ignored_user_ids or event.sender == reader.user_id:
+            continue
+        found = _prepared(contents, event)
+        if found.is_redacted:
+            continue
+        outcome = scope.unread.rules.evaluate(found.push_event, reader)
+        if outcome.notify:
+            yield event, outcome
+
+
 def _last_own(events: Sequence[TimelineEvent], user_id: str) -> int:
     """Position of the last event that the reader sent into the main timeline."""
     for event in reversed(events):
@@ -209,7 +224,7 @@ def _take(counter: UnreadCounter, seen: Iterable[_Seen], through_position: int, 
         if event.state_key is not None:
             if event.type == MEMBER and event.state_key == user_id:
                 counter.reader = Reader(user_id, _display_name(event.client_json))
-                if _joins(event, user_id):
+                if joins(event, user_id):
                     counter.join(position)
         elif is_own and not found.is_redacted:
             # "either by using the API or by sending an event". NOTSPEC: no state event: a new display name sends one

@@ -20,6 +20,7 @@ from sync_api.entries import MEMBER, StateEvent
 from sync_api.response.account_data import all_account_data_of
 from sync_api.response.bundles import NOTHING, bundles_of
 from sync_api.response.ephemeral import ephemeral_events
+from sync_api.response.hidden_state import without_outdated_state
 from sync_api.response.state import changed_state, span_of, state_json
 from sync_api.response.timeline import timeline_json, timeline_window
 from sync_api.response.unread import has_read_since, unread_json
@@ -50,6 +51,7 @@ async def joined_room(scope: SyncScope, room: JoinedRoom) -> bytes | None:
     if timeline_after and not was_joined:
         # What happened between their leave and `after` is not in any answer: /messages tells.
         window = window._replace(limited=True)
+    window = await without_outdated_state(scope, contents, membership, window, through)
     # An empty ledger has position 0, which stands for "nothing is known" here: the same.
     known_after = 0 if is_new or scope.full_state else after
     span = span_of(scope, room_id, window, after_position=known_after, through_position=through)

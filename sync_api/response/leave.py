@@ -43,7 +43,8 @@ async def _window(scope: SyncScope, membership: Membership, after_position: int)
     try:
         found, more = await ask_for_timeline(scope, membership.room_id, after_position, left_at)
     except (Forbidden, NotFound):
-        found, more = [], False  # never joined: an invite rejected or withdrawn
+        # Never joined: an invite rejected or withdrawn. Or forgotten already, and then nothing is told of what was.
+        found, more = [], membership.prev_membership == "join"
     if left_at > after_position and not (found and found[0].position == left_at):
         # Whatever the history visibility: how their own membership ended is theirs to know.
         found = [event for event in await _own_event(scope, membership) if is_wanted(scope, event)] + found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import orjson
 
+from sync_api.entries import StateEvent
 from sync_api.response.counting import unread_counter
 from sync_api.response.state import current_members
 from sync_api.room_contents import RoomContents
@@ -22,11 +23,8 @@ async def unread_json(scope: SyncScope, contents: RoomContents, membership: Memb
     Events after the answer's end may be counted already: the answer that brings them has the same number.
     """
     counter = scope.unread.counters.get(membership.room_id)
-    own_member = None
-    if counter is None:
-        members = await current_members(scope, contents, membership.room_id, [scope.user.user_id])
-        own_member = members[0] if members else None
-    counter = await unread_counter(scope, contents, membership, own_member)
+    member = await own_member(scope, contents, membership.room_id) if counter is None else None
+    counter = await unread_counter(scope, contents, membership, member)
     if not scope.filter.timeline.unread_thread_notifications:
         return b'"unread_notifications":%b' % _counts_json(counter.counts())
     main = b'"unread_notifications":%b' % _counts_json(counter.counts_of_main())
@@ -35,6 +33,11 @@ async def unread_json(scope: SyncScope, contents: RoomContents, membership: Memb
         return main
     members_json = [b"%b:%b" % (orjson.dumps(thread_id), _counts_json(of)) for thread_id, of in threads.items()]
     return main + b',"unread_thread_notifications":{%b}' % b",".join(members_json)
+
+
+async def own_member(scope: SyncScope, contents: RoomContents, room_id: str) -> StateEvent | None:
+    members = await current_members(scope, contents, room_id, [scope.user.user_id])
+    return members[0] if members else None
 
 
 def has_read_since(contents: RoomContents, user_id: str, after_position: int, through_position: int) -> bool:

@@ -83,6 +83,9 @@ class UnreadCounter:
 
     # --- what is told ---
 
+    def is_unread(self, position: int) -> bool:
+        return any(one.position == position for unread in self._unread.values() for one in unread)
+
     def has_threads(self) -> bool:
         """Whether anything is unread outside of the main timeline."""
         return len(self._unread) > (MAIN in self._unread)

@@ -67,16 +67,17 @@ class EventWish:
         allowed = types is None or any(fnmatchcase(event_type, one) for one in types)
         return allowed and not any(fnmatchcase(event_type, one) for one in not_types)
 
-    def allows(self, event: RoomEventFact) -> bool:
+    def allows(self, room: RoomTruth, event: RoomEventFact, *, at_any_time: bool) -> bool:
+        """`at_any_time`: when it had its content, or when it was redacted; else at both."""
         senders, not_senders = self._given.get("senders"), self._given.get("not_senders", ())
+        if not self.allows_type(event.type) or event.sender in not_senders:
+            return False
+        if senders is not None and event.sender not in senders:
+            return False
         url = self._given.get("contains_url")
-        has_url = "url" in orjson.loads(event.client_json)["content"]
-        return (
-            self.allows_type(event.type)
-            and (senders is None or event.sender in senders)
-            and event.sender not in not_senders
-            and (url is None or url == has_url)
-        )
+        looks = [event.client_json, room.client_json(event)]
+        allowed = [url is None or url == ("url" in orjson.loads(look)["content"]) for look in looks]
+        return any(allowed) if at_any_time else all(allowed)
 
 
 class Client:
@@ -86,7 +87,7 @@ class Client:
         self.options = options
         self.is_lazy = "lazy_load_members" in str(options)
         of_room = options.get("filter", {}).get("room", {})
-        self.not_rooms: list[str] = of_room.get("not_rooms", [])
+        self.rooms_wish: list[str] | None = of_room.get("rooms")
         self.timeline_wish = EventWish(of_room.get("timeline", {}))
         self.state_wish = EventWish(of_room.get("state", {}))
         self.ephemeral_wish = EventWish(of_room.get("ephemeral", {}))
@@ -110,7 +111,7 @@ class Client:
             self.account_data[event["type"]] = event["content"]
         for section, rooms in answer.get("rooms", {}).items():
             for room_id, given in rooms.items():
-                assert room_id not in self.not_rooms
+                assert self.rooms_wish is None or room_id in self.rooms_wish
                 room = self.world.rooms[room_id]
                 since = before.rooms[room.shard.number] if before is not None else 0
                 self._take_room(room, section, given, since, after.rooms[room.shard.number])
@@ -157,7 +158,9 @@ class Client:
         self, room: RoomTruth, known: ClientRoom, given: dict[str, Any], since: int, through: int
     ) -> None:
         positions = {event.event_id: position for position, event in room.events()}
-        wanted = {event.event_id for _, event in room.events() if self.timeline_wish.allows(event)}
+        wanted = {
+            event.event_id for _, event in room.events() if self.timeline_wish.allows(room, event, at_any_time=True)
+        }
         # How their own membership changes is everybody's to know, whatever the history visibility.
         own = {event.event_id for _, event in room.events() if is_own(event, self.name)}
         visible = room.visible_to(self.name) | own
@@ -221,14 +224,16 @@ class Client:
         if self.is_lazy:
             # Not all members, but no wrong ones.
             state = {key: event_id for key, event_id in state.items() if key[0] != MEMBER or key in known.state}
-        assert {key: of for key, of in known.state.items() if self.state_wish.allows_type(key[0])} == state
+        told = {key: of for key, of in known.state.items() if self.state_wish.allows_type(key[0])}
+        wrong = [key for key in {**told, **state} if told.get(key) != state.get(key)]
+        assert not wrong, f"{self.name} {self.options} has wrong state in {room.id}: {wrong}"
 
     def _check_timeline(self, room: RoomTruth, known: ClientRoom, through: int) -> None:
         visible = room.visible_to(self.name)
         for position, event in room.events():
             if event.event_id in visible and known.first_seen <= position <= through:
                 in_gap = any(after < position <= gap_end for after, gap_end in known.gaps)
-                is_wanted = self.timeline_wish.allows(event)
+                is_wanted = self.timeline_wish.allows(room, event, at_any_time=False)
                 assert in_gap or not is_wanted or position in known.timeline, (
                     f"{self.name} misses {event.event_id} ({position})"
                 )

@@ -64,6 +64,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     of_room(timeline={"limit": 5, "contains_url": True}),
     of_room(timeline={"limit": 5, "contains_url": False}, ephemeral={"types": []}),
     of_room(state={"not_types": ["m.room.topic"]}, timeline={"limit": 2}),
+    of_room(timeline={"limit": 5}, rooms=[]),
     {**of_room(timeline={"limit": 2}, state=LAZY), "state_after": True},
     {**of_room(timeline={"limit": 2, "types": ["m.room.message"]}), "state_after": True},
 )
@@ -275,12 +276,14 @@ class SyncMachine(RuleBasedStateMachine):
 
 
 def check(client: Client, room: RoomTruth, last_event_id: str) -> None:
+    if client.rooms_wish is not None and room.id not in client.rooms_wish:
+        return
     known = client.rooms.get(room.id)
     membership = client.membership(room)
     if membership == "join":
         client.check(room)
         last = next((event for _, event in room.events() if event.event_id == last_event_id), None)
-        if last is not None and client.timeline_wish.allows(last):
+        if last is not None and client.timeline_wish.allows(room, last, at_any_time=False):
             client.check_unread(room)
     elif membership in ("invite", "knock"):
         assert known is not None, f"{client.name} was not told of an {membership}"

@@ -121,6 +121,7 @@ class Room(RoomTruth):
         self.current: dict[tuple[str, str], tuple[str, str]] = {}
         """(type, key) -> (event ID, membership)"""
         self.count = 0
+        self.forgotten: set[str] = set()
 
     def send(
         self,
@@ -175,6 +176,7 @@ class Room(RoomTruth):
     def forget(self, name: str) -> None:
         fact = Fact(room_id=self.id, user_id=user_id(name), forgotten=ForgottenFact(user_id=user_id(name)))
         self.world.append(self.shard, fact)
+        self.forgotten.add(user_id(name))
 
     def _event(self, sender: str, event_type: str, state_key: str | None, content: Any, **fields: Any) -> str:
         self.count += 1

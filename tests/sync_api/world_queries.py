@@ -83,7 +83,7 @@ class WorldQueries:
         await self._asked("timeline")
         room = self.world.rooms[request.room_id]
         visible = room.visible_to(request.as_user_id) if request.as_user_id else None
-        if visible is not None and not visible:
+        if visible is not None and (not visible or request.as_user_id in room.forgotten):
             raise Forbidden("Not in this room")
         upper = request.from_position or self.world.head(room.shard)
         wanted = parse_filter(b'{"room":{"timeline":%b}}' % (request.filter_json or b"{}")).timeline

@@ -262,6 +262,18 @@ class TimestampRequest(_message.Message):
     backwards: bool
     def __init__(self, room_id: _Optional[str] = ..., as_user_id: _Optional[str] = ..., ts_ms: _Optional[int] = ..., backwards: _Optional[bool] = ...) -> None: ...
 
+class RoomOfEventRequest(_message.Message):
+    __slots__ = ("event_id",)
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    def __init__(self, event_id: _Optional[str] = ...) -> None: ...
+
+class RoomOfEvent(_message.Message):
+    __slots__ = ("room_id",)
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    room_id: str
+    def __init__(self, room_id: _Optional[str] = ...) -> None: ...
+
 class ReceiptsRequest(_message.Message):
     __slots__ = ("room_id", "user_id")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]

@@ -52,6 +52,11 @@ class RoomQueriesStub:
                 request_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.EventRequest.SerializeToString,
                 response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineEntry.FromString,
                 _registered_method=True)
+        self.GetRoomOfEvent = channel.unary_unary(
+                '/homeserver.v1.RoomQueries/GetRoomOfEvent',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomOfEventRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomOfEvent.FromString,
+                _registered_method=True)
         self.GetReceipts = channel.unary_stream(
                 '/homeserver.v1.RoomQueries/GetReceipts',
                 request_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.ReceiptsRequest.SerializeToString,
@@ -163,6 +168,13 @@ class RoomQueriesServicer:
 
     def GetEvent(self, request, context):
         """One event. NOT_FOUND also when the asking user may not see it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRoomOfEvent(self, request, context):
+        """The room of an event, as far as the tables are. NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -311,6 +323,11 @@ def add_RoomQueriesServicer_to_server(servicer, server):
                     servicer.GetEvent,
                     request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.EventRequest.FromString,
                     response_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineEntry.SerializeToString,
+            ),
+            'GetRoomOfEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRoomOfEvent,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomOfEventRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomOfEvent.SerializeToString,
             ),
             'GetReceipts': grpc.unary_stream_rpc_method_handler(
                     servicer.GetReceipts,
@@ -484,6 +501,33 @@ class RoomQueries:
             '/homeserver.v1.RoomQueries/GetEvent',
             service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.EventRequest.SerializeToString,
             service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.TimelineEntry.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRoomOfEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homeserver.v1.RoomQueries/GetRoomOfEvent',
+            service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomOfEventRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_room__queries__pb2.RoomOfEvent.FromString,
             options,
             channel_credentials,
             insecure,
