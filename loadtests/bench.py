@@ -50,6 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--listeners", type=int, default=60)
     parser.add_argument("--rooms", type=int, default=30, help="of the initial sync")
     parser.add_argument("--big-room-members", type=int, default=500)
+    parser.add_argument("--search-events", type=int, default=5000, help="messages that are searched")
     parser.add_argument("--room-version", default="10")
     return parser.parse_args()
 
@@ -62,6 +63,7 @@ def _options(arguments: argparse.Namespace, host: str, port: int, label: str) ->
         listeners=arguments.listeners,
         rooms=arguments.rooms,
         big_room_members=arguments.big_room_members,
+        search_events=arguments.search_events,
         room_version=arguments.room_version,
         label=label,
     )

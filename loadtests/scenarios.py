@@ -32,6 +32,7 @@ class Options:
     listeners: int = 60
     rooms: int = 30
     big_room_members: int = 500
+    search_events: int = 5000
     room_version: str = "10"
     label: str = ""
 
@@ -261,6 +262,48 @@ async def big_room(bench: Bench) -> None:
         await bench.measure(f"{name}_initial_sync_{'lazy' if lazy else 'full'}", in_parallel(1, calls))
 
 
+async def message_search(bench: Bench) -> None:
+    """Sends of varied text, with what their indexing costs; then searches over all of it."""
+    words = random.Random(1)
+    vocabulary = ["".join(words.choices(string.ascii_lowercase, k=words.randint(3, 9))) for _ in range(5000)]
+    weights = [1 / (rank + 1) for rank in range(len(vocabulary))]
+    users = await bench.users(8)
+    room_ids = [await bench.room(users[0], users[1:]) for _ in range(bench.options.rooms)]
+    numbers = count()
+
+    async def send(n: int) -> None:
+        text = " ".join(words.choices(vocabulary, weights, k=words.randint(4, 20)))
+        await users[n % 8].send(room_ids[n % len(room_ids)], f"search{next(numbers)}", text)
+
+    sends = [partial(send, n) for n in range(bench.options.search_events)]
+    await bench.measure("send_varied_text", in_parallel(8, sends))
+
+    async def search(term: str, order: str) -> None:
+        criteria = {"search_term": term, "order_by": order}
+        await users[0].call("POST", "/search", {"search_categories": {"room_events": criteria}})
+
+    common, rare = vocabulary[0], vocabulary[400]
+    for name, term, order in (
+        ("common_word", common, "recent"),
+        ("common_word", common, "rank"),
+        ("rare", rare, "rank"),
+    ):
+        await bench.measure(f"search_{name}_{order}", in_parallel(2, [partial(search, term, order)] * 100))
+
+
+async def user_directory(bench: Bench) -> None:
+    """As somebody types the beginning of a name, among users of one public room."""
+    users = await bench.users(bench.options.big_room_members)
+    await bench.room(users[0], users[1:])
+    await bench.settle()
+
+    async def search(n: int) -> None:
+        name = users[n % len(users)].user_id[1:].partition(":")[0]
+        await users[0].call("POST", "/user_directory/search", {"search_term": name[: 3 + n % 6], "limit": 10})
+
+    await bench.measure(f"user_directory_{len(users)}", in_parallel(2, [partial(search, n) for n in range(200)]))
+
+
 SCENARIOS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "register": register_users,
     "create_room": create_room,
@@ -272,4 +315,6 @@ SCENARIOS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "initial_sync": initial_sync,
     "messages": messages_page,
     "big_room": big_room,
+    "message_search": message_search,
+    "user_directory": user_directory,
 }

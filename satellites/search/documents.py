@@ -36,7 +36,7 @@ class Document(NamedTuple):
 
 
 class Removal(NamedTuple):
-    """The event was redacted."""
+    """The event was redacted, or has expired."""
 
     position: int
     """of the fact that says so"""
@@ -48,6 +48,8 @@ Change = Document | Removal
 
 def changes_of(position: int, fact: Fact) -> list[Change]:
     """What a fact of a room shard changes in the index."""
+    if fact.WhichOneof("body") == "purged":
+        return [Removal(position, event.event_id) for event in fact.purged.events]
     event = fact.room_event
     if not event.event_id or event.verdict != Verdict.ACCEPTED:
         return []
