@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
@@ -17,8 +18,9 @@ from loadtests.cpu import ServerProcesses
 from loadtests.relation_scenarios import relations
 from loadtests.scenarios import SCENARIOS as FIRST_SCENARIOS
 from loadtests.scenarios import Bench, Options
+from loadtests.size_scenarios import SCENARIOS as SIZE_SCENARIOS
 
-SCENARIOS = {**FIRST_SCENARIOS, "relations": relations}
+SCENARIOS = {**FIRST_SCENARIOS, "relations": relations, **SIZE_SCENARIOS}
 
 Rows = dict[str, dict[str, object]]
 
@@ -28,15 +30,25 @@ def main() -> None:
     if arguments.base:
         url = urlsplit(arguments.base)
         options = _options(arguments, url.hostname or "127.0.0.1", url.port or 80, "given")
-        asyncio.run(_run(options, [int(pid) for pid in arguments.pids.split(",") if pid], arguments))
+        asyncio.run(
+            _run(options, [int(pid) for pid in arguments.pids.split(",") if pid], arguments.scenarios.split(","))
+        )
         return
     results: dict[str, Rows] = {}
     port = servers.free_port()
-    results["plexus"] = _measure(servers.plexus(port), _options(arguments, "127.0.0.1", port, "plexus"), arguments)
+    options = _options(arguments, "127.0.0.1", port, "plexus")
+    chosen = arguments.scenarios.split(",")
+    results["plexus"] = {}
+    for of_size in (False, True):
+        # Thousands of users for a few operations: their passwords are not what is measured.
+        names = [name for name in chosen if (name in SIZE_SCENARIOS) is of_size]
+        if names:
+            results["plexus"] |= _measure(servers.plexus(port, cheap_passwords=of_size), options, names)
     if arguments.synapse_python:
         port = servers.free_port()
         server = servers.synapse(port, arguments.synapse_python)
-        results["synapse"] = _measure(server, _options(arguments, "127.0.0.1", port, "synapse"), arguments)
+        names = [name for name in chosen if name not in SIZE_SCENARIOS]
+        results["synapse"] = _measure(server, _options(arguments, "127.0.0.1", port, "synapse"), names)
     print(table(results))
 
 
@@ -51,6 +63,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rooms", type=int, default=30, help="of the initial sync")
     parser.add_argument("--big-room-members", type=int, default=500)
     parser.add_argument("--search-events", type=int, default=5000, help="messages that are searched")
+    parser.add_argument("--many-rooms", type=int, default=500, help="of one user")
+    parser.add_argument("--huge-room-members", type=int, default=10_000)
     parser.add_argument("--room-version", default="10")
     return parser.parse_args()
 
@@ -64,19 +78,21 @@ def _options(arguments: argparse.Namespace, host: str, port: int, label: str) ->
         rooms=arguments.rooms,
         big_room_members=arguments.big_room_members,
         search_events=arguments.search_events,
+        many_rooms=arguments.many_rooms,
+        huge_room_members=arguments.huge_room_members,
         room_version=arguments.room_version,
         label=label,
     )
 
 
-def _measure(server: AbstractContextManager[int], options: Options, arguments: argparse.Namespace) -> Rows:
+def _measure(server: AbstractContextManager[int], options: Options, scenarios: Sequence[str]) -> Rows:
     with server as pid:
-        return asyncio.run(_run(options, [pid], arguments))
+        return asyncio.run(_run(options, [pid], scenarios))
 
 
-async def _run(options: Options, pids: list[int], arguments: argparse.Namespace) -> Rows:
+async def _run(options: Options, pids: list[int], scenarios: Sequence[str]) -> Rows:
     bench = Bench(options, ServerProcesses(pids))
-    for name in arguments.scenarios.split(","):
+    for name in scenarios:
         await SCENARIOS[name](bench)
     return {str(row["scenario"]): row for row in bench.rows}
 

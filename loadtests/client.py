@@ -105,8 +105,11 @@ class User:
 
 
 async def register(host: str, port: int, username: str) -> User:
-    """Register through open registration (m.login.dummy)."""
-    connection = Connection(host, port)
+    """Register through open registration (m.login.dummy), over a new connection."""
+    return await register_over(Connection(host, port), username)
+
+
+async def register_over(connection: Connection, username: str) -> User:
     body: dict[str, Any] = {
         "username": username,
         "password": "pw-Bench-12345",

@@ -27,7 +27,7 @@ from urllib.parse import quote
 
 from loadtests.client import CLIENT, Connection, User, register
 from loadtests.cpu import ServerProcesses
-from loadtests.servers import free_port
+from loadtests.servers import CHEAP_PASSWORDS, free_port
 
 READY_S_MAX = 60.0
 REGISTERED_AT_ONCE = 8
@@ -49,10 +49,10 @@ class Server:
     async def start(self) -> None:
         command = [sys.executable, "-m", "homeserver", "up", "--data-dir", str(self._directory / "data")]
         command += ["--listen", f"127.0.0.1:{self.port}", "--open-registration", "--no-rate-limits"]
-        cheap = {"PLEXUS_PASSWORDS__ARGON2_MEMORY_KIB": "8", "PLEXUS_PASSWORDS__ARGON2_ITERATIONS": "1"}
+        variables = {**os.environ, **CHEAP_PASSWORDS}
         with (self._directory / "output.log").open("ab") as output:
             self.process = subprocess.Popen(  # noqa: ASYNC220
-                [*command, "--log-level", "warning"], stdout=output, stderr=output, env={**os.environ, **cheap}
+                [*command, "--log-level", "warning"], stdout=output, stderr=output, env=variables
             )
         deadline_s = time.monotonic() + READY_S_MAX
         while True:

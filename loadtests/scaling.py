@@ -33,7 +33,7 @@ from urllib.parse import quote
 
 from loadtests.client import CLIENT, Connection, RequestFailed, User, register
 from loadtests.cpu import ServerProcesses
-from loadtests.servers import free_port
+from loadtests.servers import CHEAP_PASSWORDS, free_port
 
 READY_S_MAX = 60.0
 IDLE_S = 4.0
@@ -60,14 +60,13 @@ class Cluster:
     async def __aenter__(self) -> Cluster:
         command = [sys.executable, "-m", "homeserver", "up", "--processes", "--replicas", self._replicas]
         command += ["--data-dir", str(self.data_dir), "--listen", f"127.0.0.1:{self.port}", "--open-registration"]
-        cheap = {"PLEXUS_PASSWORDS__ARGON2_MEMORY_KIB": "8", "PLEXUS_PASSWORDS__ARGON2_ITERATIONS": "1"}
         log = Path(self._directory.name) / "output.log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: ASYNC220
                 [*command, "--no-rate-limits", "--log-level", "warning"],
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **cheap},
+                env={**os.environ, **CHEAP_PASSWORDS},
             )
         deadline_s = time.monotonic() + READY_S_MAX
         while "Plexus is ready on" not in log.read_text():

@@ -33,6 +33,8 @@ class Options:
     rooms: int = 30
     big_room_members: int = 500
     search_events: int = 5000
+    many_rooms: int = 500
+    huge_room_members: int = 10_000
     room_version: str = "10"
     label: str = ""
 
@@ -48,6 +50,9 @@ class Bench:
 
     def connection(self) -> Connection:
         return Connection(self.options.host, self.options.port)
+
+    def new_name(self) -> str:
+        return f"{self._run}{next(self._numbers)}"
 
     async def users(self, number: int) -> list[User]:
         gate = asyncio.Semaphore(4)

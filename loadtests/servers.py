@@ -12,20 +12,24 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 START_S_MAX = 60
+CHEAP_PASSWORDS = {"PLEXUS_PASSWORDS__ARGON2_MEMORY_KIB": "8", "PLEXUS_PASSWORDS__ARGON2_ITERATIONS": "1"}
+"""For loads with thousands of users, which are not about their registration."""
 
 
 @contextmanager
-def plexus(port: int) -> Iterator[int]:
+def plexus(port: int, *, cheap_passwords: bool = False) -> Iterator[int]:
     """`plexus up`, all in one, on SQLite with fsync; yields its process ID."""
+    environment = CHEAP_PASSWORDS if cheap_passwords else {}
     directory = Path(tempfile.mkdtemp(prefix="plexus-bench-"))
     command = [sys.executable, "-m", "homeserver", "up", "--data-dir", str(directory), "--listen", f"127.0.0.1:{port}"]
     command += ["--open-registration", "--no-rate-limits", "--log-level", "warning"]
-    with _running(command, directory, port) as pid:
+    with _running(command, directory, port, environment) as pid:
         yield pid
 
 
@@ -76,9 +80,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(command: list[str], directory: Path, port: int) -> Iterator[int]:
+def _running(
+    command: list[str], directory: Path, port: int, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[int]:
     with (directory / "output.log").open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "LANG": "C"})
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "LANG": "C", **environment}
+        )
         try:
             started = time.perf_counter()
             _wait_until_ready(process, port, directory)

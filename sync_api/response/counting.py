@@ -26,8 +26,8 @@ from sync_api.unread.reading import OF_ALL, know_receipts, receipts_of
 from sync_api.unread.threads import Threads
 from sync_api.user_view import Membership
 
-EVENTS_MAX = 1000
-"""A new counter looks at so many events, and a gap is made up for with so many: 10 ms at the most."""
+EVENTS_MAX = 500
+"""A new counter looks at so many events, and a gap is made up for with so many: 4 ms at the most."""
 THREAD_EVENTS_MAX = 200
 """The same, where the reader has read the main timeline, and only threads can hold something unread."""
 

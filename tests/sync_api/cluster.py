@@ -19,8 +19,9 @@ from service_kit.rpc.local import LocalAsker
 from service_kit.rpc.pb.facts_pb2 import ACCEPTED, Fact
 from service_kit.rpc.pb.user_commands_pb2 import SetAccountData, UserCommand
 from service_kit.shards import ROOM, USER, Shard
+from service_kit.third_party_ids import ValidationCodes
 from sync_api.service import SyncApi
-from tests.roomserver.scene import SHARDS, Scene
+from tests.roomserver.scene import HOSTED, SHARDS, Scene
 from tests.sync_api.truth import RoomTruth
 from tests.sync_api.world import call_of
 from userserver.service import UserserverService
@@ -61,6 +62,7 @@ class Cluster:
             shards=SHARDS,
             worker="userserver-1",
             settings=PasswordSettings(argon2_memory_kib=8, argon2_iterations=1),
+            codes=ValidationCodes.of_cluster(HOSTED),
         )
         self.asker = LocalAsker(self._servicer_of, SHARDS, self.clock)
         self.workers: list[ClusterWorker] = []

@@ -4,9 +4,10 @@ Real owners of rooms and users, two sync workers; facts get lost, doubled and la
 Each client checks every answer as it comes (nothing twice, nothing out of order, nothing that it may not see) and is
 compared at the end with what the ledgers hold: no event skipped, the state equal, unread notifications right.
 
-    PLEXUS_MODEL_EXAMPLES=2000 PLEXUS_MODEL_STEPS=80 pytest tests/sync_api/test_model.py
+    PLEXUS_MODEL_EXAMPLES=2000 PLEXUS_MODEL_STEPS=80 pytest --timeout=0 tests/sync_api/test_model.py
 
-A failure prints the acts that led to it, as short as hypothesis can make them.
+A failure prints the acts that led to it, as short as hypothesis can make them (which may take minutes:
+PLEXUS_MODEL_SHRINK=no prints them as they were).
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from tests.sync_api.truth import RoomTruth
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = int(os.environ.get("PLEXUS_MODEL_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("PLEXUS_MODEL_EXAMPLES", "30"))
 STEPS = int(os.environ.get("PLEXUS_MODEL_STEPS", "40"))
+SHRINKS = os.environ.get("PLEXUS_MODEL_SHRINK") != "no"
 ROOMS_MAX = 3
 USERS = (ALICE, BOB, CAROL)
 T = TypeVar("T")
@@ -301,6 +303,6 @@ SyncMachine.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, *([] if os.environ.get("NOSHRINK") else [Phase.shrink])],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if SHRINKS else [])],
 )
 TestSync = SyncMachine.TestCase
