@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from homeserver.kit import SCHEMA_VERSION
 from matrix_protocol.encoding import encode_base64
 from tests.cassandra.nodes import DATA_CENTRE, Nodes
 from tests.end_to_end.client import Client, Refused
 from tests.end_to_end.load import Load, scene
 from tests.end_to_end.server import PlexusServer, wait_until
 from tests.end_to_end.test_kills import live_workers
+from tests.end_to_end.test_relations import assert_relations_survive_a_killed_roomserver
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cassandra_end_to_end")]
 SENDERS = 4
@@ -65,7 +67,7 @@ def applied_keyspace(cassandra_node: Nodes, tmp_path_factory: pytest.TempPathFac
     assert scene_.schema("check")[0] == 1
     status, output = scene_.schema("apply")
     assert (status, "made table ledger" in output) == (0, True), output
-    assert scene_.schema("apply") == (0, f"keyspace {name} is ready (schema version 10)\n")
+    assert scene_.schema("apply") == (0, f"keyspace {name} is ready (schema version {SCHEMA_VERSION})\n")
     assert scene_.schema("check")[0] == 0
     return name
 
@@ -111,6 +113,12 @@ async def test_shards_on_cassandra_move_when_a_roomserver_dies(server: PlexusSer
         await load.finish()
         await load.assert_everything_is_there_once(clients[0])
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize("server", [TWO_ROOMSERVERS], indirect=True)
+async def test_relations_on_cassandra_survive_a_killed_roomserver(server: PlexusServer) -> None:
+    server.start()
+    await assert_relations_survive_a_killed_roomserver(server)
 
 
 @pytest.fixture(scope="module")

@@ -105,8 +105,17 @@ async def test_what_is_bundled_is_the_same_everywhere(two_of_each: PlexusServer)
 
 
 async def test_a_killed_roomserver_loses_no_relation_and_doubles_none(two_of_each: PlexusServer) -> None:
+    await assert_relations_survive_a_killed_roomserver(two_of_each)
+    wait_until(
+        "the killed worker is started again",
+        lambda: sum(p["component"] == "roomserver" and is_alive(p["pid"]) for p in two_of_each.running()) == 2,
+    )
+
+
+async def assert_relations_survive_a_killed_roomserver(server: PlexusServer) -> None:
+    """Of two roomservers, while several clients reply, react and redact in several rooms."""
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(Client(two_of_each.base_url)) for _ in range(4)]
+        clients = [await stack.enter_async_context(Client(server.base_url)) for _ in range(4)]
         room_ids = await scene(clients, room_count=4)
         roots = {room_id: await clients[0].send(room_id, "root", "root") for room_id in room_ids}
         replies: dict[str, list[str]] = {room_id: [] for room_id in room_ids}
@@ -127,7 +136,7 @@ async def test_a_killed_roomserver_loses_no_relation_and_doubles_none(two_of_eac
 
         tasks = [asyncio.create_task(talk(client)) for client in clients]
         await asyncio.sleep(1)
-        victims = [process["pid"] for process in two_of_each.running() if process["component"] == "roomserver"]
+        victims = [process["pid"] for process in server.running() if process["component"] == "roomserver"]
         os.kill(next(pid for pid in victims if is_alive(pid)), signal.SIGKILL)
         before = sum(map(len, replies.values()))
         await asyncio.to_thread(
@@ -144,7 +153,3 @@ async def test_a_killed_roomserver_loses_no_relation_and_doubles_none(two_of_eac
             assert listed["event_id"] == root
             reactions = await related(clients[0], room_id, root, "/m.annotation?limit=50")
             assert len(reactions) == len(set(reactions))
-    wait_until(
-        "the killed worker is started again",
-        lambda: sum(p["component"] == "roomserver" and is_alive(p["pid"]) for p in two_of_each.running()) == 2,
-    )
