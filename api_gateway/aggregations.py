@@ -41,7 +41,7 @@ async def leave_out_ignored(
     entries: Iterable[TimelineEntry], caller: Caller, asker: Asker, commands: CommandClient
 ) -> None:
     """Have what is bundled with these events counted anew if the caller ignores anybody. Changes the entries."""
-    concerned = [entry for entry in entries if _may_concern(entry)]
+    concerned = sorted((entry for entry in entries if _may_concern(entry)), key=lambda entry: entry.room_id)
     if not concerned:
         return
     ignored = await ignored_by(caller, commands)

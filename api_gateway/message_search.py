@@ -177,7 +177,9 @@ class MessageSearch:
         """ "The server must only return results that the user has permission to see." """
 
         async def look(hit: MessageSearchHit) -> Result | None:
-            request = EventRequest(room_id=hit.room_id, event_id=hit.event_id, as_user_id=user_id)
+            request = EventRequest(
+                room_id=hit.room_id, event_id=hit.event_id, as_user_id=user_id, with_aggregations=True
+            )
             try:
                 return Result(hit, await self._asker.single(GET_EVENT, request))
             except NotFound:

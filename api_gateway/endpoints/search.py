@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import orjson
 
+from api_gateway.aggregations import leave_out_ignored
 from api_gateway.event_lists import event_for, events_for, json_array, state_events
 from api_gateway.message_search import (
     FILTER_IDS_MAX,
@@ -28,9 +29,9 @@ from matrix_protocol.errors import InvalidParam
 from service_kit.clock import Clock
 from service_kit.http.authentication import Caller
 from service_kit.http.endpoint import endpoint
+from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.room_queries_pb2 import StateEntry, StateKey, StateRequest, TimelineEntry, TimelineRequest
-from service_kit.rpc.queries import RoomQueries
-from service_kit.shards import ShardMap
+from service_kit.rpc.queries import Asker, RoomQueries
 from service_kit.tokens import TimelineToken
 from service_kit.words import spellings_of, wanted_words
 
@@ -84,14 +85,16 @@ async def search(
     caller: Caller,
     messages: MessageSearch,
     queries: RoomQueries,
+    asker: Asker,
+    commands: CommandClient,
     clock: Clock,
-    shards: ShardMap,
 ) -> bytes:
     wanted = body.search_categories.room_events
     if wanted is None:
         return b'{"search_categories":{}}'
     start = None if query.next_batch is None else NextBatch.parse(query.next_batch)
     found = await messages.search(caller.user_id, _criteria(wanted), start)
+    await leave_out_ignored([result.entry for result in found.results], caller, asker, commands)
     answer = _Answer(wanted, caller, queries, clock)
     return b'{"search_categories":{"room_events":%b}}' % await answer.category(found, start)
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.api_gateway.endpoints.test_relations import Chat, ignore
 from tests.in_process import Client, InProcessServer, running_server
 
 
@@ -269,3 +270,27 @@ async def test_search_for_nothing_finds_nothing(server: InProcessServer) -> None
     await indexed(server)
     assert (await search(alice, "…"))["results"] == []
     assert (await alice.post("/search", {"search_categories": {}}, expect=200)).json == {"search_categories": {}}
+
+
+async def test_what_is_found_comes_with_what_is_bundled(server: InProcessServer) -> None:
+    alice, bob = await server.register("alice"), await server.register("bob")
+    chats = []
+    for _ in range(2):
+        chat = Chat(await alice.create_room(preset="public_chat"))
+        await bob.join(chat.room_id)
+        root = await alice.send(chat.room_id, "needle")
+        await chat.relate(alice, "m.thread", root, text="mine")
+        await chat.relate(bob, "m.thread", root, text="theirs")
+        await chat.relate(alice, "m.replace", root, text="needle, edited")
+        chats.append(chat)
+    await indexed(server)
+
+    async def bundled() -> list[tuple[set[str], int]]:
+        found = [result["result"] for result in (await search(alice, "needle"))["results"]]
+        assert {event["room_id"] for event in found} == {chat.room_id for chat in chats}
+        relations = [event["unsigned"]["m.relations"] for event in found]
+        return [(set(each), each["m.thread"]["count"]) for each in relations]
+
+    assert await bundled() == [({"m.replace", "m.thread"}, 2)] * 2
+    await ignore(alice, bob.user_id)
+    assert await bundled() == [({"m.replace", "m.thread"}, 1)] * 2
