@@ -104,3 +104,17 @@ fact("a room's summary is shown before one joins, by alias too", async () => {
     const hidden = await roomWith({ preset: "private_chat" }, alice);
     assert.equal((await refused(bob.getRoomSummary(hidden))).httpStatus, 404);
 });
+
+fact("people are found by name where one shares a room with them", async () => {
+    const [alice] = await users("alice");
+    const found = await user("found");
+    const name = unique("Aurelius");
+    await found.setDisplayName(name);
+    await roomOf(alice, found);
+    const results = await until("the directory knows", async () => {
+        const answer = await alice.searchUserDirectory({ term: name.slice(0, -1) });
+        return answer.results.some((each) => each.user_id === found.getUserId()) && answer;
+    });
+    assert.equal(results.limited, false);
+    assert.equal(results.results.find((each) => each.user_id === found.getUserId()).display_name, name);
+});

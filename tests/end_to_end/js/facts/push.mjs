@@ -79,3 +79,21 @@ fact("rules that the specification predefines cannot be deleted", async () => {
     assert.ok(["M_INVALID_PARAM", "M_NOT_FOUND", "M_FORBIDDEN"].includes((await refused(attempt)).errcode));
     assert.ok(find(await alice.getPushRules(), "override", ".m.rule.master"));
 });
+
+fact("what one was notified of can be listed", async () => {
+    const [alice] = await users("alice");
+    const reader = await user("reader");
+    const roomId = await roomOf(alice, reader);
+    const { event_id: eventId } = await alice.sendMessage(roomId, {
+        msgtype: "m.text", body: "you", "m.mentions": { user_ids: [reader.getUserId()] },
+    });
+    await until("it is there", () => texts(reader, roomId).includes("you"));
+    const answer = await until("it is listed", async () => {
+        const page = await reader.http.authedRequest("GET", "/notifications", { only: "highlight" });
+        return page.notifications.length === 1 && page;
+    });
+    const [notification] = answer.notifications;
+    assert.equal(notification.event.event_id, eventId);
+    assert.equal(notification.room_id, roomId);
+    assert.equal(notification.read, false);
+});
