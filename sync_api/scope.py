@@ -31,7 +31,8 @@ class SyncScope:
     through: SyncToken
     """What the client will have seen after this answer: nothing after it may be in the timelines."""
     full_state: bool
-    use_state_after: bool
+    state_after: bytes
+    """the name of the state after the timeline; empty = the state before it is given"""
     sent_members: SentMembers
     now_ms: int
     timeline_limit_max: int

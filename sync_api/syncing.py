@@ -82,14 +82,15 @@ class SyncCall:
     since_text: str
     timeout_ms: int
     full_state: bool
-    use_state_after: bool
+    state_after: bytes
+    """the name under which the state after the timeline is given, instead of the state before it; empty = it is not"""
     token_sha256: bytes = b""
     """of the access token; its end is that of the long poll"""
 
     @classmethod
     def first(cls, caller: Caller, sync_filter: SyncFilter) -> SyncCall:
         """Of somebody who knows nothing yet."""
-        return cls(caller.user_id, caller.device_id, sync_filter, None, "", 0, False, False, caller.token_sha256)
+        return cls(caller.user_id, caller.device_id, sync_filter, None, "", 0, False, b"", caller.token_sha256)
 
     @classmethod
     def later(cls, caller: Caller, sync_filter: SyncFilter, since: SyncToken, timeout_ms: int) -> SyncCall:
@@ -198,7 +199,7 @@ class Syncs:
             since=since,
             through=SyncToken((), 0),
             full_state=call.full_state,
-            use_state_after=call.use_state_after,
+            state_after=call.state_after,
             sent_members=sent,
             now_ms=self._clock.now_ms(),
             timeline_limit_max=self._timeline_limit_max,

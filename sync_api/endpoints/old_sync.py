@@ -20,6 +20,7 @@ from service_kit.rpc.pb.room_queries_pb2 import StateKey, StateRequest
 from service_kit.rpc.queries import GET_STATE, Asker
 from service_kit.shards import ShardMap
 from service_kit.tokens import SyncToken
+from sync_api.endpoints.sync import STATE_AFTER
 from sync_api.filters import SyncFilter, parse_filter
 from sync_api.old_answers import events_of, rooms_of
 from sync_api.peeking import Peek, Peeked, Peeking
@@ -85,7 +86,7 @@ async def get_events(
 @endpoint("GET", "/_matrix/client/v3/initialSync", operation="initialSync", rate_limit=SYNC)
 async def initial_sync(query: InitialSyncQuery, caller: Caller, syncs: Syncs, asker: Asker) -> bytes:
     wanted = _filter(timeline={"limit": query.limit}, include_leave=query.archived)
-    call = replace(SyncCall.first(caller, wanted), use_state_after=True)
+    call = replace(SyncCall.first(caller, wanted), state_after=STATE_AFTER)
     answer = orjson.loads(await syncs.sync(call))
     invites = await _invites(asker, caller, answer)
     return orjson.dumps(

@@ -15,8 +15,12 @@ from service_kit.tokens import SyncToken
 from sync_api.filters import SavedFilters
 from sync_api.syncing import SyncCall, Syncs
 
+STATE_AFTER = b"state_after"
+UNSTABLE_STATE_AFTER = b"org.matrix.msc4222.state_after"
+"""matrix-js-sdk 43, and with it Element Call, knows the state after the timeline under this name alone."""
 
-class SyncQuery(Struct, frozen=True):
+
+class SyncQuery(Struct, frozen=True, rename={"use_unstable_state_after": "org.matrix.msc4222.use_state_after"}):
     filter: str = ""
     since: str = ""
     full_state: bool = False
@@ -24,6 +28,13 @@ class SyncQuery(Struct, frozen=True):
     set_presence: Literal["offline", "online", "unavailable"] = "online"
     timeout: Annotated[int, Meta(ge=0)] = 0
     use_state_after: bool = False
+    use_unstable_state_after: bool = False
+
+    @property
+    def state_after(self) -> bytes:
+        if self.use_state_after:
+            return STATE_AFTER
+        return UNSTABLE_STATE_AFTER if self.use_unstable_state_after else b""
 
 
 @endpoint(
@@ -46,7 +57,7 @@ async def sync(
         since_text=query.since,
         timeout_ms=min(query.timeout, settings.sync.timeout_max_s * 1000),
         full_state=query.full_state,
-        use_state_after=query.use_state_after,
+        state_after=query.state_after,
         token_sha256=caller.token_sha256,
     )
     return await syncs.sync(call)

@@ -20,7 +20,7 @@ from sync_api.user_view import Membership
 async def without_outdated_state(
     scope: SyncScope, contents: RoomContents, membership: Membership, window: Window, through_position: int
 ) -> Window:
-    if scope.use_state_after or not _may_hide(scope, membership, window):
+    if scope.state_after or not _may_hide(scope, membership, window):
         return window
     last_shown: dict[EntryKey, int] = {}
     for event in window.events:

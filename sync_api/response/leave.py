@@ -29,6 +29,8 @@ async def left_room(scope: SyncScope, membership: Membership) -> bytes:
         window = window._replace(limited=True)
     known_after = 0 if scope.full_state or came_and_went else after
     state = await _state(scope, membership, window, known_after)
+    if scope.state_after and membership.position > known_after:
+        state += await _own_state(scope, membership, window, state)
     return b'{"timeline":%b,%b,"account_data":{"events":[%b]}}' % (
         timeline_json(scope, None, membership, window, read_bundles(window.events) if window.limited else NOTHING),
         state_json(scope, membership.room_id, state),
@@ -72,7 +74,7 @@ async def _own_event(scope: SyncScope, membership: Membership) -> list[TimelineE
 
 async def _state(scope: SyncScope, membership: Membership, window: Window, after_position: int) -> list[StateEvent]:
     """The state at the start (or the end) of the timeline, or what changed of it in the gap."""
-    at = membership.position if scope.use_state_after else window.start
+    at = membership.position if scope.state_after else window.start
     if after_position and at <= after_position:
         return []
     if membership.prev_membership in ("invite", "knock") or at <= 0:
@@ -90,6 +92,17 @@ async def _state(scope: SyncScope, membership: Membership, window: Window, after
         return state + await _senders(scope, membership, window, at)
     except (Forbidden, NotFound):
         return []
+
+
+async def _own_state(
+    scope: SyncScope, membership: Membership, window: Window, state: list[StateEvent]
+) -> list[StateEvent]:
+    """How their membership ended, if the state lacks it: with lazy-loaded members, or where they were never inside.
+    A client that asks for the state after the timeline takes none from the timeline itself."""
+    if any(event.event_id == membership.event_id for event in state):
+        return []
+    in_window = [event for event in window.events if event.event_id == membership.event_id]
+    return [StateEvent.from_timeline(event) for event in in_window or await _own_event(scope, membership)]
 
 
 async def _senders(scope: SyncScope, membership: Membership, window: Window, at_position: int) -> list[StateEvent]:

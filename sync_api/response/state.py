@@ -54,7 +54,7 @@ class StateSpan(NamedTuple):
 
 
 def span_of(scope: SyncScope, room_id: str, window: Window, *, after_position: int, through_position: int) -> StateSpan:
-    if scope.use_state_after:
+    if scope.state_after:
         return StateSpan(room_id, after_position, through_position, through_position, set())
     return StateSpan(room_id, after_position, window.start, through_position, window.shown)
 
@@ -64,7 +64,7 @@ async def changed_state(
 ) -> list[StateEvent]:
     """All entries to send, members included; the filter is not applied yet."""
     is_full = span.after_position == 0
-    is_plain = not (is_full or window.limited or scope.use_state_after) and scope.filter.timeline.allows_all
+    is_plain = not (is_full or window.limited or scope.state_after) and scope.filter.timeline.allows_all
     chosen: list[StateEvent] = []
     if not is_plain:
         entries = list(contents.state.values())
@@ -203,8 +203,7 @@ def state_json(scope: SyncScope, room_id: str, events: Iterable[StateEvent]) -> 
     parts = [event.client_json for event in ordered if wanted.allows_state(event.type, event.client_json)]
     if (fields := scope.filter.event_fields) is not None:
         parts = list(map(fields.of_event, parts))
-    name = b'"state_after"' if scope.use_state_after else b'"state"'
-    return b'%b:{"events":[%b]}' % (name, b",".join(parts))
+    return b'"%b":{"events":[%b]}' % (scope.state_after or b"state", b",".join(parts))
 
 
 def _position(event: StateEvent) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import orjson
+import pytest
 
 from tests.sync_api.world import World, event_ids, joined, limit
 
@@ -124,6 +126,20 @@ async def test_rejected_invite_is_a_left_room_with_the_rejection_only() -> None:
     section = (await worker.sync("bob", since))["rooms"]["leave"][room.id]
     assert event_ids(section["timeline"]) == [rejection]
     assert section["state"]["events"] == []
+
+
+@pytest.mark.parametrize("options", [{}, {"filter": {"room": {"state": {"lazy_load_members": True}}}}])
+@pytest.mark.parametrize("before", ["join", "invite", "knock"])
+async def test_state_after_of_a_left_room_says_how_it_ended(before: str, options: dict[str, Any]) -> None:
+    world = World()
+    room = world.room("alice")
+    room.member("alice" if before == "invite" else "bob", "bob", before)
+    worker = world.worker()
+    since = (await worker.sync("bob", **options))["next_batch"]
+    end = room.member("alice", "bob", "leave")
+    for at in (worker, world.worker()):
+        left = (await at.sync("bob", since, state_after=True, **options))["rooms"]["leave"][room.id]
+        assert event_ids(left["state_after"]).count(end) == 1
 
 
 async def test_leave_and_join_again_sends_no_event_twice() -> None:

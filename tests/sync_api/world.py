@@ -347,7 +347,7 @@ def call_of(
         since_text=since,
         timeout_ms=timeout_ms,
         full_state=full_state,
-        use_state_after=state_after,
+        state_after=b"state_after" if state_after else b"",
         token_sha256=token,
     )
 

@@ -60,3 +60,15 @@ fact("a client that was away for long gets a limited timeline and fills the gap"
     while (window.canPaginate(Direction.Backward)) await window.paginate(Direction.Backward, 20);
     assert.deepEqual(bodies(window.getEvents()), ["before", ...numbered(50)]);
 });
+
+fact("the state after the timeline is told under the name that the SDK knows", async () => {
+    const [alice] = await users("alice");
+    const roomId = await roomOf(alice);
+    await alice.setRoomName(roomId, "now");
+    const filter = JSON.stringify({ room: { rooms: [roomId], timeline: { limit: 1 } } });
+    const query = { filter, timeout: 0, "org.matrix.msc4222.use_state_after": true };
+    const room = (await alice.http.authedRequest("GET", "/sync", query)).rooms.join[roomId];
+    assert.equal(room.state, undefined);
+    const names = room["org.matrix.msc4222.state_after"].events.filter((event) => event.type === "m.room.name");
+    assert.deepEqual(names.map((event) => event.content.name), ["now"]);
+});
