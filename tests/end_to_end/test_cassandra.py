@@ -19,6 +19,7 @@ from tests.cassandra.nodes import DATA_CENTRE, Nodes
 from tests.end_to_end.client import Client, Refused
 from tests.end_to_end.load import Load, scene
 from tests.end_to_end.server import PlexusServer, wait_until
+from tests.end_to_end.test_directory import find_and_enter, users
 from tests.end_to_end.test_kills import live_workers
 from tests.end_to_end.test_relations import assert_relations_survive_a_killed_roomserver
 
@@ -119,6 +120,14 @@ async def test_shards_on_cassandra_move_when_a_roomserver_dies(server: PlexusSer
 async def test_relations_on_cassandra_survive_a_killed_roomserver(server: PlexusServer) -> None:
     server.start()
     await assert_relations_survive_a_killed_roomserver(server)
+
+
+async def test_rooms_on_cassandra_are_found_though_tables_are_written_later(server: PlexusServer) -> None:
+    server.start()
+    async with users(server, "alice", "bob") as (alice, bob):
+        for _ in range(3):
+            await find_and_enter(alice, bob)
+    assert server.stop() == 0
 
 
 @pytest.fixture(scope="module")

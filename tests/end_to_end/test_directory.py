@@ -77,43 +77,49 @@ async def published(client: Client, term: str) -> list[str]:
         wish["since"] = answer["next_batch"]
 
 
-async def test_rooms_are_found_and_entered(two_of_each: PlexusServer) -> None:
+async def find_and_enter(alice: Client, bob: Client) -> None:
+    """Each step at once after the one that it depends on."""
     term = f"find {os.urandom(4).hex()}"
-    async with users(two_of_each, "alice", "bob") as (alice, bob):
-        names = [f"{term.replace(' ', '-')}-{number}" for number in range(ROOMS)]
-        made = [
-            alice.create_room(name=f"{term} {number}", room_alias_name=name, visibility="public")
-            for number, name in enumerate(names)
-        ]
-        room_ids = await asyncio.gather(*made)
-        server_name = alice.user_id.partition(":")[2]
-        for room_id, name in zip(room_ids, names, strict=True):
-            assert await room_of(bob, f"#{name}:{server_name}") == room_id
-        # Joined by alias, as many as the room's number says: the directory has those with most members first.
-        answer = await bob.request("POST", f"/join/{quote(f'#{names[3]}:{server_name}')}", {})
-        assert answer["room_id"] == room_ids[3]
-        found = await published(bob, term)
-        assert (found[0], sorted(found)) == (room_ids[3], sorted(room_ids))
-        allow = [{"type": "m.room_membership", "room_id": room_ids[3]}]
-        rule = {"type": "m.room.join_rules", "content": {"join_rule": "restricted", "allow": allow}}
-        restricted = await alice.create_room(preset="private_chat", name="restricted", initial_state=[rule])
-        children = [
-            {"type": "m.space.child", "state_key": room_id, "content": {"via": [server_name], "order": f"{number:03}"}}
-            for number, room_id in enumerate([*room_ids, restricted])
-        ]
-        space = await alice.create_room(creation_content={"type": "m.space"}, initial_state=children)
-        path = f"/_matrix/client/v1/rooms/{quote(space)}/hierarchy?limit=5"
-        walked, page = [], await bob.request("GET", path)
+    names = [f"{term.replace(' ', '-')}-{number}" for number in range(ROOMS)]
+    made = [
+        alice.create_room(name=f"{term} {number}", room_alias_name=name, visibility="public")
+        for number, name in enumerate(names)
+    ]
+    room_ids = await asyncio.gather(*made)
+    server_name = alice.user_id.partition(":")[2]
+    for room_id, name in zip(room_ids, names, strict=True):
+        assert await room_of(bob, f"#{name}:{server_name}") == room_id
+    # Joined by alias, as many as the room's number says: the directory has those with most members first.
+    answer = await bob.request("POST", f"/join/{quote(f'#{names[3]}:{server_name}')}", {})
+    assert answer["room_id"] == room_ids[3]
+    found = await published(bob, term)
+    assert (found[0], sorted(found)) == (room_ids[3], sorted(room_ids))
+    allow = [{"type": "m.room_membership", "room_id": room_ids[3]}]
+    rule = {"type": "m.room.join_rules", "content": {"join_rule": "restricted", "allow": allow}}
+    restricted = await alice.create_room(preset="private_chat", name="restricted", initial_state=[rule])
+    children = [
+        {"type": "m.space.child", "state_key": room_id, "content": {"via": [server_name], "order": f"{number:03}"}}
+        for number, room_id in enumerate([*room_ids, restricted])
+    ]
+    space = await alice.create_room(creation_content={"type": "m.space"}, initial_state=children)
+    path = f"/_matrix/client/v1/rooms/{quote(space)}/hierarchy?limit=5"
+    walked, page = [], await bob.request("GET", path)
+    walked += page["rooms"]
+    while "next_batch" in page:
+        page = await bob.request("GET", f"{path}&from={page['next_batch']}")
         walked += page["rooms"]
-        while "next_batch" in page:
-            page = await bob.request("GET", f"{path}&from={page['next_batch']}")
-            walked += page["rooms"]
-        assert [room["room_id"] for room in walked] == [space, *room_ids, restricted]
-        await bob.join(restricted)
-        summary = await bob.request("GET", f"/_matrix/client/v1/room_summary/{quote(restricted)}")
-        assert (summary["membership"], summary["num_joined_members"]) == ("join", 2)
-        mutual = await bob.request("GET", f"/_matrix/client/v1/mutual_rooms?user_id={quote(alice.user_id)}")
-        assert mutual == {"joined": sorted([room_ids[3], restricted]), "count": 2}
+    assert [room["room_id"] for room in walked] == [space, *room_ids, restricted]
+    await bob.join(restricted)
+    summary = await bob.request("GET", f"/_matrix/client/v1/room_summary/{quote(restricted)}")
+    assert (summary["membership"], summary["num_joined_members"]) == ("join", 2)
+    mutual = await bob.request("GET", f"/_matrix/client/v1/mutual_rooms?user_id={quote(alice.user_id)}")
+    assert {room_ids[3], restricted} <= set(mutual["joined"])
+    assert mutual["count"] == len(mutual["joined"])
+
+
+async def test_rooms_are_found_and_entered(two_of_each: PlexusServer) -> None:
+    async with users(two_of_each, "alice", "bob") as (alice, bob):
+        await find_and_enter(alice, bob)
 
 
 async def test_a_knock_is_answered(two_of_each: PlexusServer) -> None:
