@@ -107,6 +107,10 @@ class RoomContents:
         """What is bundled with the events of the timeline."""
         self.bytes_held = 2000
 
+    def weight(self) -> int:
+        """About how many bytes of memory this takes."""
+        return self.bytes_held + self.bundles.bytes_held
+
     # --- reading the tables ---
 
     def read_summary(self, summary: RoomSummary) -> None:

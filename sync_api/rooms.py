@@ -153,7 +153,7 @@ class RoomViews:
             view.finish_reading(contents)
         if self._views.get(view.room_id) is view:
             self._recent[view.room_id] = view
-            self._bytes_held += contents.bytes_held
+            self._bytes_held += contents.weight()
             self._shrink()
         return contents
 
@@ -162,12 +162,12 @@ class RoomViews:
         while self._bytes_held > self._bytes_max and len(self._recent) > 1:
             _, view = self._recent.popitem(last=False)
             if view.contents is not None:
-                self._bytes_held -= view.contents.bytes_held
+                self._bytes_held -= view.contents.weight()
                 view.contents = None
 
     def _weigh(self) -> None:
         """Rooms grow: their sizes are added up anew now and then."""
-        self._bytes_held = sum(view.contents.bytes_held for view in self._recent.values() if view.contents is not None)
+        self._bytes_held = sum(view.contents.weight() for view in self._recent.values() if view.contents is not None)
         self._shrink()
 
     async def close(self) -> None:

@@ -160,3 +160,21 @@ async def test_redacted_redaction_is_not_quoted_from_memory(alice: Client, bob: 
     await chat.redact(alice, redaction)
     answer = await bob.get("/sync", expect=200)
     assert b"it was secret" not in answer.body
+
+
+async def test_what_is_held_of_a_room_is_weighed_with_what_is_bundled(
+    server: InProcessServer, alice: Client, chat: Chat
+) -> None:
+    root = await alice.send(chat.room_id, "root")
+    await bundled(alice, chat, root)
+    view = server.sync_api.rooms.get(chat.room_id)
+    assert view is not None
+    contents = view.contents
+    assert contents is not None
+    assert contents.weight() == contents.bytes_held
+    await chat.relate(alice, "m.replace", root, text="x" * 5000)
+    await bundled(alice, chat, root)
+    assert contents.weight() > contents.bytes_held + 10_000
+    for number in range(60):
+        await alice.send(chat.room_id, str(number))
+    assert contents.weight() == contents.bytes_held

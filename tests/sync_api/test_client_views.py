@@ -173,7 +173,7 @@ async def test_rooms_stay_within_their_memory_budget() -> None:
     client = Client(world, "bob", filter=limit(100))
     await client.sync(worker)
     held: list[Any] = [view.contents for room in rooms if (view := worker.rooms.get(room.id)) and view.contents]
-    assert sum(contents.bytes_held for contents in held) <= 100_000
+    assert sum(contents.weight() for contents in held) <= 100_000
     for room in rooms:
         room.send("alice")
     await client.sync(worker)
