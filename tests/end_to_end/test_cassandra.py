@@ -122,6 +122,7 @@ async def test_relations_on_cassandra_survive_a_killed_roomserver(server: Plexus
     await assert_relations_survive_a_killed_roomserver(server)
 
 
+@pytest.mark.parametrize("server", [TWO_ROOMSERVERS], indirect=True)
 async def test_rooms_on_cassandra_are_found_though_tables_are_written_later(server: PlexusServer) -> None:
     server.start()
     async with users(server, "alice", "bob") as (alice, bob):
