@@ -105,7 +105,11 @@ def check_nesting(body: bytes) -> None:
 
 
 def query_decoder(wanted: type[msgspec.Struct]) -> Callable[[Mapping[str, list[str]]], object]:
-    """What converts query parameters into a Struct; a parameter given twice counts once unless its field is a list."""
+    """What converts query parameters into a Struct; a parameter given twice counts once unless its field is a list.
+
+    NOTSPEC: `null` counts as if an optional parameter were missing: so it comes from clients that put together what
+    they have not got.
+    """
     lists = {
         field.encode_name
         for field in msgspec.structs.fields(wanted)

@@ -89,6 +89,10 @@ class CommandClient:
         raise Unavailable("The part of the server that this belongs to is not available; try again later")
 
 
+REMAINDER_MIN_S = 1e-6
+"""Less time than this is none: so little, added to a clock's reading, may not change it."""
+
+
 class _Again:
     """One command, sent as often as it takes."""
 
@@ -115,7 +119,7 @@ class _Again:
         attempts = set[asyncio.Future[Reply | None]]()
         backoff_s, wait_s = BACKOFF_FIRST_S, 2 * ATTEMPT_FIRST_S
         try:
-            while (remaining_s := self._remaining_s()) > 0:
+            while (remaining_s := self._remaining_s()) > REMAINDER_MIN_S:
                 count_one()
                 attempts.add(asyncio.ensure_future(self.attempt(remaining_s)))
                 ended = await self._first_of(attempts, min(wait_s, remaining_s))

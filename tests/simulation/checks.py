@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, NamedTuple
 
+import orjson
+
 from roomserver.input.rows import rows_of
 from service_kit.ledger.tables import BUCKET_POSITIONS, LEDGER, LEDGER_TABLES
+from service_kit.rpc.pb.delayed_events_pb2 import FinalisedDelayedEvent
 from service_kit.rpc.pb.facts_pb2 import Fact
 from service_kit.shards import ROOM, USER, Shard, ShardMap
 from service_kit.store.memory import MemoryStore
@@ -26,6 +29,7 @@ class StoredEvent(NamedTuple):
     device_id: str
     client_txn_id: str
     membership: str
+    text: str
 
 
 class Truth:
@@ -62,6 +66,7 @@ def _stored(position: int, fact: Fact) -> StoredEvent:
         event.device_id,
         event.client_txn_id,
         event.membership,
+        orjson.loads(event.client_json)["content"].get("body", "") if event.type == "m.room.message" else "",
     )
 
 
@@ -118,6 +123,25 @@ def _first_difference(seen: list[str], expected: list[str]) -> str:
         if left != right:
             return f"{index}: {left} for {right}"
     return f"{min(len(seen), len(expected))}: the end"
+
+
+def check_put_off(truth: Truth, clients: list[Client], trace: Trace) -> None:
+    """What was to be sent later was sent once, or was refused, or cancelled; and what the client was told holds."""
+    outcomes: dict[str, list[FinalisedDelayedEvent]] = {}
+    for _, fact in (pair for facts in truth.facts.values() for pair in facts):
+        if fact.WhichOneof("body") == "delayed_event_finalised":
+            body = fact.delayed_event_finalised
+            outcomes.setdefault(body.event.delay_id, []).append(body)
+    texts = Counter(text for events in truth.rooms.values() for text in (event.text for event in events) if text)
+    for client in clients:
+        for put_off in client.put_off:
+            found = outcomes.get(put_off.delay_id, [])
+            if len(found) != 1:
+                trace.violation("what was put off is done once", f"{put_off} has {len(found)} outcomes")
+            elif texts[put_off.text] != bool(found[0].event_id):
+                trace.violation("what was put off is sent once", f"{put_off} is {texts[put_off.text]} times there")
+            elif put_off.action and (put_off.action == "send") != bool(found[0].event_id):
+                trace.violation("what was said of it holds", f"{put_off}: {found[0]}")
 
 
 def check_aliases(truth: Truth, clients: list[Client], trace: Trace) -> None:

@@ -22,6 +22,7 @@ PASSWORD = "correct horse battery"
 REQUEST_TIMEOUT_S = 35.0
 COUNTER = "org.example.counter"
 ALIASES = 4
+LATER_MS_MAX = 8000
 
 
 class Answer(NamedTuple):
@@ -43,6 +44,16 @@ class Claimed(NamedTuple):
     alias: str
     room_id: str
     user_id: str
+
+
+class PutOff(NamedTuple):
+    """An event that the server was to send later, and said it would."""
+
+    delay_id: str
+    room_id: str
+    text: str
+    action: str
+    """what was done with it then, and answered with yes: "", "send" or "cancel\""""
 
 
 class Seen:
@@ -67,6 +78,7 @@ class Client:
         self.device_id = ""
         self.acknowledged: list[Acknowledged] = []
         self.claimed: list[Claimed] = []
+        self.put_off: list[PutOff] = []
         self.seen: dict[str, Seen] = {}
         self.since = ""
         self.counter = 0
@@ -89,7 +101,8 @@ class Client:
         node = self.rng.choice(nodes)
         content = b"" if body is None else orjson.dumps(body)
         async with asyncio.timeout(timeout_s):
-            status, answer = await self.cluster.request(node, method, V3 + path, content, self._headers)
+            full_path = path if path.startswith("/_matrix") else V3 + path
+            status, answer = await self.cluster.request(node, method, full_path, content, self._headers)
         return Answer(status, orjson.loads(answer) if answer else None)
 
     async def insist(
@@ -137,6 +150,27 @@ class Client:
     async def _insist_after(self, delay_s: float, method: str, path: str, body: object) -> Answer:
         await asyncio.sleep(delay_s)
         return await self.insist(method, path, body)
+
+    async def send_later(self, room_id: str) -> None:
+        """And perhaps put it off once more, and perhaps think better of it."""
+        self._txn_ids += 1
+        text = f"{self.name} later {self._txn_ids}"
+        delay_ms = self.rng.choice((50, 500, 3000, LATER_MS_MAX))
+        path = f"/rooms/{quote(room_id)}/send/m.room.message/later{self._txn_ids}?org.matrix.msc4140.delay={delay_ms}"
+        answer = await self.insist("PUT", path, {"msgtype": "m.text", "body": text}, refusals=(403,))
+        self.trace.add("client", f"{self.name} puts off {text!r} by {delay_ms} ms: {answer.status}")
+        if answer.status != 200:
+            return
+        delay_id, done = answer.json["delay_id"], ""
+        action = self.rng.choice(("", "", "restart", "send", "cancel"))
+        if action:
+            await asyncio.sleep(self.rng.choice((0.0, 0.05, 0.5)))
+            # It may have been sent meanwhile (409), or the client left the room (403).
+            path = f"/_matrix/client/unstable/org.matrix.msc4140/delayed_events/{delay_id}/{action}"
+            answer = await self.insist("POST", path, refusals=(403, 409))
+            self.trace.add("client", f"{self.name} {action} {text!r}: {answer.status}")
+            done = action if answer.status == 200 and action != "restart" else ""
+        self.put_off.append(PutOff(delay_id, room_id, text, done))
 
     async def set_topic(self, room_id: str) -> None:
         self._txn_ids += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from unittest.mock import patch
 
+from roomserver.input import rows
 from service_kit.ledger.append import ShardLedger
 from service_kit.ledger.feed import ShardFeed
 from service_kit.ledger.tables import LEDGER, LedgerRow
@@ -61,9 +62,16 @@ def with_stamps_of_skewed_clocks(seed: int) -> Outcome:
     return run_seed(seed, prepare)
 
 
+def with_delayed_events_that_stay(seed: int) -> Outcome:
+    """An event that was sent later still waits, as far as the tables say: the shard's next owner sends it again."""
+    with patch.dict(rows._ROWS_BY_BODY, {"delayed_event_finalised": lambda shard, position, fact: []}):
+        return run_seed(seed)
+
+
 KNOWN_BUGS: dict[str, Callable[[int], Outcome]] = {
     "position": without_position_condition,
     "outcome": with_unsettled_outcome,
     "gap": with_ignored_gap,
     "timestamps": with_stamps_of_skewed_clocks,
+    "later": with_delayed_events_that_stay,
 }

@@ -27,8 +27,15 @@ from service_kit.shards import ShardMap
 from sync_api.user_view import UserView
 from sync_api.waiter import Waiter
 from tests.simulation.bus import BusRates
-from tests.simulation.checks import Truth, check_acknowledged, check_aliases, check_tables, difference_of
-from tests.simulation.clients import Client
+from tests.simulation.checks import (
+    Truth,
+    check_acknowledged,
+    check_aliases,
+    check_put_off,
+    check_tables,
+    difference_of,
+)
+from tests.simulation.clients import LATER_MS_MAX, Client
 from tests.simulation.cluster import Cluster, Node
 from tests.simulation.faults import KINDS, Misfortunes
 from tests.simulation.loop import Deadlock, VirtualLoop
@@ -38,6 +45,8 @@ from tests.simulation.trace import ENTRIES_KEPT_MAX, Trace
 FAULTS_S = (12.0, 25.0)
 FINISH_S = 120.0
 CONVERGE_S = 60.0
+LATE_S = 10.0
+"""So much later than it was to be, at most, is an event sent that was put off, when all is quiet."""
 
 
 @dataclass
@@ -133,6 +142,7 @@ class Scenario:
         for reader in readers:
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
+        await asyncio.sleep(LATER_MS_MAX / 1000 + LATE_S)
         await self._converge()
         await self._compare()
 
@@ -156,8 +166,10 @@ class Scenario:
         while not self._is_ending and not self.trace.violations:
             room_id = rng.choice(self.rooms)
             chance = rng.random()
-            if chance < 0.65:
+            if chance < 0.6:
                 await client.send(room_id)
+            elif chance < 0.65:
+                await client.send_later(room_id)
             elif chance < 0.75:
                 await client.set_topic(room_id)
             elif chance < 0.83:
@@ -210,6 +222,7 @@ class Scenario:
         await asyncio.sleep(SLOW_S[1] + 1.0)  # tables are written behind, and some writes were slow on their way
         truth = Truth(self.cluster.database, self.profile.shards)
         check_acknowledged(truth, self.clients, self.trace)
+        check_put_off(truth, self.clients, self.trace)
         check_aliases(truth, self.clients, self.trace)
         check_tables(truth, self.cluster.database, self.trace)
 

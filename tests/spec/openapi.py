@@ -76,7 +76,7 @@ class Operation:
             if name not in query:
                 if parameter.get("required"):
                     raise SpecificationError(f"the query parameter {name} is required")
-            elif schema.get("type") in _READERS:
+            elif schema.get("type") in _READERS and query[name] != "null":  # see `query_decoder`
                 _check_parameter(name, schema, query[name])
 
     def has_answer(self, status: int) -> bool:

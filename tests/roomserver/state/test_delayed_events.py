@@ -78,6 +78,21 @@ async def test_one_that_could_not_be_sent_is_tried_again(scene: Scene) -> None:
     assert scene.sent == ["a"]
 
 
+async def test_one_that_nothing_comes_of_is_not_tried_without_a_pause(scene: Scene) -> None:
+    """As when another process owns the shard by now, and its clock is behind."""
+    tries = 0
+
+    async def does_nothing(delay_id: str, sender: str) -> None:
+        nonlocal tries
+        tries += 1
+
+    scene.events._send_if_due = does_nothing
+    scene.schedule("a", 1)
+    await scene.clock.advance(0)
+    await scene.clock.advance(1 + 3 * RETRY_S)
+    assert tries <= 4
+
+
 async def test_heartbeats_fill_no_memory(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delayed_events, "STALE_MAX", 10)
     for _ in range(200):
