@@ -124,6 +124,7 @@ class Composition:
             settings=kit.settings.passwords,
             codes=ValidationCodes.of_cluster(kit.hosted_servers),
             email=kit.settings.email,
+            presence=kit.settings.presence if kit.settings.presence_servers else None,
             grpc_address=self._grpc_address,
         )
         self.owners.append(service)

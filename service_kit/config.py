@@ -74,6 +74,7 @@ class HostedServerSettings(Section):
     hosts: list[str] = Field(
         default=[], description="Host names (of requests' `Host` header) that belong to it, besides the name itself."
     )
+    presence: bool | None = Field(default=None, description="As `presence.enabled`, for its users. Empty: as there.")
 
 
 class NatsSettings(Section):
@@ -268,6 +269,20 @@ class SearchSettings(Section):
     )
 
 
+class PresenceSettings(Section):
+    """Who is online."""
+
+    enabled: bool = Field(
+        default=True, description="Whether users see who is online. Where they do not, nothing is kept or sent for it."
+    )
+    idle_s: int = Field(default=300, ge=10, description="After so long without doing anything a user is `unavailable`.")
+    expire_s: int = Field(
+        default=60,
+        ge=30,
+        description="After so long without a sign of a device, from whichever sync worker, it does not count any more.",
+    )
+
+
 class HttpSettings(Section):
     """What holds for all HTTP listeners."""
 
@@ -359,6 +374,7 @@ class Settings(BaseSettings):
     rooms: RoomSettings = Field(default=RoomSettings(), description="")
     sync: SyncSettings = Field(default=SyncSettings(), description="")
     search: SearchSettings = Field(default=SearchSettings(), description="")
+    presence: PresenceSettings = Field(default=PresenceSettings(), description="")
     http: HttpSettings = Field(default=HttpSettings(), description="")
     rpc: RpcSettings = Field(default=RpcSettings(), description="")
     telemetry: TelemetrySettings = Field(default=TelemetrySettings(), description="")
@@ -376,6 +392,16 @@ class Settings(BaseSettings):
     @property
     def store_path(self) -> Path:
         return self.store.path or self.data_dir / "plexus.sqlite3"
+
+    @property
+    def presence_servers(self) -> frozenset[str]:
+        """The server names whose users see each other's presence."""
+        own = {self.server_name: self.presence.enabled}
+        others = {
+            server.server_name: self.presence.enabled if server.presence is None else server.presence
+            for server in self.further_servers
+        }
+        return frozenset(name for name, enabled in (own | others).items() if enabled)
 
     @property
     def client_base_url(self) -> str:

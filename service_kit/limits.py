@@ -41,3 +41,7 @@ TO_DEVICE_INBOX_MESSAGES_MAX: Final = 20_000
 """That wait for one device."""
 TO_DEVICE_INBOX_BYTES_MAX: Final = 64 * MIB
 TO_DEVICE_AGE_S_MAX: Final = 30 * 86_400
+
+PRESENCE_STATUS_BYTES_MAX: Final = KIB
+PRESENCE_ROOM_MEMBERS_MAX: Final = 200
+"""In rooms with more joined members nobody is told of the others' presence."""

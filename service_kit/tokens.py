@@ -2,7 +2,8 @@
 
     t<position>              TimelineToken: BETWEEN events of a room, just after `position` of the ledger of the
                              room's shard. Backwards from it: events at or below. Forwards: events above.
-    s<base64url of varints>  SyncToken: one such position for every room shard, then one for the user's own shard.
+    s<base64url of varints>  SyncToken: one such position for every room shard, then one for the user's own shard;
+                             where there is presence, then the time through which the client was told of it.
 
 To clients both are opaque. A SyncToken says nothing about the user, who is
 known from the access token; another user's token gives nobody more to see.
@@ -53,9 +54,14 @@ class SyncToken(NamedTuple):
     """by number of the room shard"""
     user: int
     """in the ledger of the user's own shard"""
+    presence_ms: int = 0
+    """Every change of presence through this time was told; 0 = none ever was."""
 
     def __str__(self) -> str:
-        return "s" + urlsafe_b64encode(_varints(self.rooms) + _varint(self.user)).rstrip(b"=").decode("ascii")
+        encoded = _varints(self.rooms) + _varint(self.user)
+        if self.presence_ms:
+            encoded += _varint(self.presence_ms)
+        return "s" + urlsafe_b64encode(encoded).rstrip(b"=").decode("ascii")
 
     def position(self, shard: Shard) -> int:
         return self.rooms[shard.number] if shard.kind == ROOM else self.user
@@ -104,9 +110,9 @@ def _parse_sync_token(text: str, room_shards: int) -> SyncToken:
         numbers = _read_varints(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     except (ValueError, Base64Error) as error:
         raise InvalidParam("This is not a token that this server gave out") from error
-    if len(numbers) != room_shards + 1:
+    if len(numbers) not in (room_shards + 1, room_shards + 2):
         raise InvalidParam("This token is of a cluster with another number of shards")
-    return SyncToken(tuple(numbers[:-1]), numbers[-1])
+    return SyncToken(tuple(numbers[:room_shards]), *numbers[room_shards:])
 
 
 def _read_varints(encoded: Iterable[int]) -> list[int]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from service_kit.rpc.pb.facts_pb2 import ACCEPTED, Fact
 from service_kit.shards import ROOM, Shard
+from sync_api.presence.reports import PresenceReports
 from sync_api.rooms import RoomViews
 from sync_api.sync_waiters import SyncWaiters
 from sync_api.users import UserViews
@@ -24,7 +25,10 @@ PRIVATE_RECEIPT = "m.read.private"
 
 
 class FactConsumer:
-    def __init__(self, rooms: RoomViews, users: UserViews, waiters: SyncWaiters) -> None:
+    def __init__(
+        self, rooms: RoomViews, users: UserViews, waiters: SyncWaiters, reports: PresenceReports | None = None
+    ) -> None:
+        self._reports = reports
         self._rooms = rooms
         self._users = users
         self._waiters = waiters
@@ -59,6 +63,8 @@ class FactConsumer:
         event = fact.room_event
         if event.verdict != ACCEPTED:
             return
+        if self._reports is not None:
+            self._reports.active(event.sender)
         room = self._rooms.get(fact.room_id)
         if room is not None:
             room.apply(position, fact)

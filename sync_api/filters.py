@@ -174,6 +174,7 @@ class SyncFilter:
         "event_fields",
         "include_leave",
         "lazy_load_members",
+        "presence",
         "room_account_data",
         "state",
         "timeline",
@@ -187,6 +188,7 @@ class SyncFilter:
         self._not_rooms = frozenset(room.not_rooms or ())
         self.include_leave = bool(room.include_leave)
         self.account_data = EventFilter(body.account_data)
+        self.presence = EventFilter(body.presence)
         self.room_account_data = EventFilter(room.account_data)
         self.ephemeral = EventFilter(room.ephemeral)
         self.state = EventFilter(room.state)

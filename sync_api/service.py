@@ -28,6 +28,10 @@ from sync_api.consumers import FactConsumer
 from sync_api.filters import SavedFilters
 from sync_api.peeking import Peeking
 from sync_api.positions import Positions
+from sync_api.presence.parts import Presence
+from sync_api.presence.reports import PresenceReports
+from sync_api.presence.spread import PresenceSpread
+from sync_api.presence.table import PresenceTable
 from sync_api.rooms import RoomViews
 from sync_api.sync_waiters import SyncWaiters
 from sync_api.syncing import Syncs
@@ -64,7 +68,9 @@ class SyncApi:
             self.rooms, room_queries, user_queries, self.follower, shards, clock, idle_s=limits.users_idle_s
         )
         self.waiters = SyncWaiters(clock, waiting_max=limits.waiting_max)
-        self._consumer = FactConsumer(self.rooms, self.users, self.waiters)
+        self.presence = self._new_presence(settings, commands, asker, bus, shards, clock)
+        reports = None if self.presence is None else self.presence.reports
+        self._consumer = FactConsumer(self.rooms, self.users, self.waiters, reports)
         self.syncs = Syncs(
             self.rooms,
             self.users,
@@ -75,6 +81,7 @@ class SyncApi:
             clock,
             timeline_limit_max=limits.timeline_limit_max,
             retention=settings.retention.policy(),
+            presence=self.presence,
         )
         self._bus = bus
         self._revocations: Subscription | None = None
@@ -107,6 +114,8 @@ class SyncApi:
         self._revocations = await self._bus.subscribe(TOKEN_REVOKED, self._on_revoked)
         await self.follower.start()
         self.users.start()
+        if self.presence is not None:
+            await self.presence.start()
         self._ready = True
 
     def is_ready(self) -> bool:
@@ -120,6 +129,8 @@ class SyncApi:
 
     async def stop(self) -> None:
         self._ready = False
+        if self.presence is not None:
+            await self.presence.stop()
         await self.waiters.close()
         await self.users.close()
         await self.rooms.close()
@@ -128,6 +139,16 @@ class SyncApi:
             await self._revocations.unsubscribe()
         await self._shared_rate_limits.stop()
         await self._authentication.stop()
+
+    def _new_presence(
+        self, settings: Settings, commands: CommandClient, asker: Asker, bus: Bus, shards: ShardMap, clock: Clock
+    ) -> Presence | None:
+        servers = settings.presence_servers
+        if not servers:
+            return None
+        table = PresenceTable(shards.user_shards)
+        spread = PresenceSpread(table, self.rooms, self.users, self.waiters, asker, bus, clock)
+        return Presence(PresenceReports(commands, shards, clock, servers), table, spread)
 
     def _on_fact(self, shard: Shard, position: int, fact: Fact) -> None:
         self._positions.forget()

@@ -50,10 +50,12 @@ from sync_api.filters import SyncFilter
 from sync_api.lazy_members import LazyMembers, SentMembers
 from sync_api.plan import Plan, plan_answer
 from sync_api.positions import Positions
+from sync_api.presence.parts import Presence
 from sync_api.response.body import Body
 from sync_api.response.invite import invited_room, knocked_room
 from sync_api.response.join import JoinedRoom, joined_room
 from sync_api.response.leave import left_room
+from sync_api.response.presence import presence_events
 from sync_api.response.to_device import to_device_events
 from sync_api.rooms import RoomViews
 from sync_api.scope import SyncScope
@@ -86,6 +88,7 @@ class SyncCall:
     """the name under which the state after the timeline is given, instead of the state before it; empty = it is not"""
     token_sha256: bytes = b""
     """of the access token; its end is that of the long poll"""
+    set_presence: str = "online"
 
     @classmethod
     def first(cls, caller: Caller, sync_filter: SyncFilter) -> SyncCall:
@@ -111,7 +114,9 @@ class Syncs:
         *,
         timeline_limit_max: int,
         retention: RetentionPolicy | None = None,
+        presence: Presence | None = None,
     ) -> None:
+        self._presence = presence
         self._rooms = rooms
         self._users = users
         self._waiters = waiters
@@ -133,6 +138,8 @@ class Syncs:
         turn = await self._admission.turn() if is_expensive else FREE_TURN
         try:
             user = await self._users.enter(call.user_id)
+            if self._presence is not None:
+                self._presence.reports.begin(call.user_id, call.device_id, call.set_presence)
             try:
                 sent = self._sent_members(call)
                 if call.since is None or is_full:
@@ -144,6 +151,8 @@ class Syncs:
                 return body.json(scope.through)
             finally:
                 self._users.leave(user)
+                if self._presence is not None:
+                    self._presence.reports.end(call.user_id, call.device_id)
         finally:
             turn.end()
 
@@ -231,6 +240,9 @@ class Syncs:
         for membership in plan.leaves:
             body.leave[membership.room_id] = await left_room(scope, membership)
         body.events["to_device"] = await to_device_events(scope, self._inboxes)
+        if self._presence is not None:
+            _, table, spread = self._presence
+            body.events["presence"] = await presence_events(scope, joins, table, spread)
         return body
 
     async def _plan(self, scope: SyncScope) -> Plan:

@@ -58,6 +58,8 @@ class UserView:
         "last_account_position",
         "last_used_s",
         "memberships",
+        "presence_from_ms",
+        "presence_news",
         "requests",
         "stale",
         "user_id",
@@ -74,6 +76,10 @@ class UserView:
         self.last_account_position = 0
         self.ignored_user_ids: frozenset[str] = frozenset()
         self.blocks_invites = False
+        self.presence_news: dict[str, int] = {}
+        """whose presence changed last when, of those who concern this user; see `presence.spread`"""
+        self.presence_from_ms: int | None = None
+        """`presence_news` has every change after this time; None = it has none"""
         self.inboxes: dict[str, Inbox] = {}
         """of the devices that sync here, by device ID"""
         self.ahead: dict[int, int] = {}

@@ -25,7 +25,7 @@ from satellites.search.service import SearchService
 from satellites.search.table_index import TableMessageIndex
 from service_kit.bus.memory import MemoryBus
 from service_kit.clock import ManualClock
-from service_kit.config import PasswordSettings, RateLimitSettings, RegistrationSettings, Settings
+from service_kit.config import PasswordSettings, PresenceSettings, RateLimitSettings, RegistrationSettings, Settings
 from service_kit.hosted_servers import HostedServers
 from service_kit.http.application import HttpApplication
 from service_kit.ledger.tables import LEDGER_TABLES
@@ -52,6 +52,7 @@ def lenient_settings(**more: Any) -> Settings:
         "server_name": DEFAULT_SERVER,
         "registration": RegistrationSettings(mode="open"),
         "rate_limits": RateLimitSettings(enabled=False),
+        "presence": PresenceSettings(enabled=False),  # what tests of it switch on
         "passwords": PasswordSettings(argon2_memory_kib=8, argon2_iterations=1),
     }
     return Settings(**(given | more))
@@ -88,6 +89,7 @@ class InProcessServer:
             settings=settings.passwords,
             codes=ValidationCodes.of_cluster(self.hosted_servers),
             email=settings.email,
+            presence=settings.presence if settings.presence_servers else None,
         )
         rooms = (self.roomserver.queries, self.roomserver.holder)
         users = (self.userserver.queries, self.userserver.holder)

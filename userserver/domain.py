@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from matrix_protocol.errors import Unrecognized
 from service_kit.bus.streams import TOKEN_REVOKED
+from service_kit.config import PresenceSettings
 from service_kit.ledger.domain import Batch
 from service_kit.ledger.progress import Progress
 from service_kit.rpc.pb.commands_pb2 import Command, Reply
@@ -27,6 +28,7 @@ from userserver.login_tokens import LoginTokens
 from userserver.moderation import Moderation
 from userserver.notice_rooms import NoticeRooms
 from userserver.passwords import Passwords
+from userserver.presence import Presences
 from userserver.profiles import Profiles
 from userserver.push_rules import PushRules
 from userserver.registration_tokens import RegistrationTokens
@@ -59,6 +61,7 @@ class UserShardDomain:
         progress: Progress,
         codes: ValidationCodes,
         doing: Doing,
+        presence: PresenceSettings,
     ) -> None:
         self._shard = shard
         unapplied = Unapplied(progress)
@@ -70,6 +73,8 @@ class UserShardDomain:
         profiles = Profiles(self._users)
         tags = Tags(account_data)
         push_rules = PushRules(account_data)
+        presences = Presences(store, unapplied, self._users, presence)
+        self.presence_board = presences.board
         to_device = ToDevice(shard, store, unapplied, self._users)
         filters = Filters(store, unapplied)
         content_reports = ContentReports(store, shard)
@@ -102,6 +107,9 @@ class UserShardDomain:
             "send_to_device": Rule(to_device.prepare_send, to_device.send),
             "delivered_to_device": Rule(to_device.prepare_delivered, to_device.delivered),
             "claim_notice_room": Rule(notice_rooms.prepare, notice_rooms.claim),
+            "report_presence": Rule(presences.prepare_report, presences.report),
+            "set_presence": Rule(presences.prepare_set, presences.set),
+            "get_presence": Rule(presences.prepare_get, presences.get),
             **self._proof_rules(store, unapplied, codes),
         }
 

@@ -6,18 +6,21 @@ from collections.abc import AsyncIterator, Callable
 
 from matrix_protocol.push_rules import PUSH_RULES
 from service_kit.ledger.progress import Progress
+from service_kit.rpc.pb.presence_pb2 import ShardPresence
 from service_kit.rpc.pb.user_queries_pb2 import (
     AccountDataChunk,
     AccountDataEntry,
     AccountDataRequest,
+    ShardPresenceRequest,
     ToDeviceChunk,
     ToDeviceEntry,
     ToDeviceRequest,
 )
 from service_kit.rpc.queries import WrongOwner
-from service_kit.shards import Shard, ShardMap
+from service_kit.shards import USER, Shard, ShardMap
 from service_kit.store.interface import SCAN_ROWS_MAX, Range, Store
 from userserver.account_data import DEFAULT_POSITION, told_content
+from userserver.presence_publisher import PresencePublisher
 from userserver.tables import ACCOUNT_DATA, TO_DEVICE, TO_DEVICE_INBOXES, AccountDataRow
 
 CHUNK_BYTES = 256 * 1024
@@ -30,7 +33,14 @@ class UserQueryService:
     Who asks for account data has followed the user's facts to some position before: so do the tables.
     """
 
-    def __init__(self, store: Store, shards: ShardMap, owner_of: Callable[[Shard], Progress | None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        shards: ShardMap,
+        owner_of: Callable[[Shard], Progress | None],
+        presence: PresencePublisher,
+    ) -> None:
+        self._presence = presence
         self._store = store
         self._shards = shards
         self._owner_of = owner_of
@@ -58,6 +68,9 @@ class UserQueryService:
             )
         if chunk.entries:
             yield chunk
+
+    def get_shard_presence(self, request: ShardPresenceRequest) -> AsyncIterator[ShardPresence]:
+        return self._presence.everybody_in(Shard(USER, request.shard))
 
     async def get_to_device(self, request: ToDeviceRequest) -> AsyncIterator[ToDeviceChunk]:
         """Messages after `after_position`, with everything that was committed when the question came."""

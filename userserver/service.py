@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service_kit.bus.interface import Bus
 from service_kit.clock import Clock
-from service_kit.config import PasswordSettings
+from service_kit.config import PasswordSettings, PresenceSettings
 from service_kit.email_settings import EmailSettings
 from service_kit.ledger.leases import ShardHolder
 from service_kit.ledger.progress import OwnersProgress
@@ -15,6 +15,7 @@ from service_kit.third_party_ids import ValidationCodes
 from userserver.chores import Doer, Doing
 from userserver.domain import UserShardDomain
 from userserver.passwords import Passwords
+from userserver.presence_publisher import PresencePublisher
 from userserver.queries import UserQueryService
 from userserver.smtp import Mailer
 from userserver.users import RecentUsers
@@ -36,8 +37,12 @@ class UserserverService:
         settings: PasswordSettings,
         codes: ValidationCodes,
         email: EmailSettings | None = None,
+        presence: PresenceSettings | None = None,
         grpc_address: str = "",
     ) -> None:
+        """`presence`: None where nobody is told of it."""
+        self._presence_settings = presence or PresenceSettings()
+        self._tells_presence = presence is not None
         self._store = store
         self._codes = codes
         self._doers: dict[str, Doer] = {}
@@ -61,11 +66,14 @@ class UserserverService:
             make_domain=self._make_domain,
             grpc_address=grpc_address,
         )
-        self.queries = UserQueryService(store, shards, self.holder.owner_of)
+        self._presence = PresencePublisher(self.holder, bus, clock)
+        self.queries = UserQueryService(store, shards, self.holder.owner_of, self._presence)
         """for the worker's gRPC server, or for `service_kit.rpc.local`"""
 
     async def start(self) -> None:
         await self.holder.start()
+        if self._tells_presence:
+            self._presence.start()
         self._passwords.warm_up()
 
     def is_ready(self) -> bool:
@@ -75,6 +83,7 @@ class UserserverService:
         await self.holder.drain()
 
     async def stop(self) -> None:
+        await self._presence.stop()
         await self.holder.stop()
         self._passwords.close()
 
@@ -87,4 +96,5 @@ class UserserverService:
             OwnersProgress(self.holder, shard),
             self._codes,
             self._doing,
+            self._presence_settings,
         )

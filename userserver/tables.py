@@ -14,6 +14,7 @@ from service_kit.rpc.pb.facts_pb2 import (
     DeviceFact,
     Fact,
     FilterFact,
+    PresenceStatusFact,
     ProfileFact,
     ThirdPartyId,
     ToDeviceDeliveredFact,
@@ -96,6 +97,13 @@ class FilterRow(NamedTuple):
     filter_json: bytes
 
 
+class PresenceStatusRow(NamedTuple):
+    """Presence itself is in memory alone (ADR-0020); this is what the user has said about themselves."""
+
+    user_id: str
+    status_msg: str
+
+
 class ToDeviceRow(NamedTuple):
     """A message that waits for a device; the last two columns tell how full the inbox is without counting."""
 
@@ -146,6 +154,7 @@ TOKENS_BY_USER = Table("tokens_by_user", TokenByUserRow, partition_key=1, cluste
 PROFILES = Table("profiles", ProfileRow, partition_key=1, clustering_key=0, writer=WRITER)
 ACCOUNT_DATA = Table("account_data_by_user", AccountDataRow, partition_key=1, clustering_key=2, writer=WRITER)
 FILTERS = Table("filters_by_user", FilterRow, partition_key=1, clustering_key=1, writer=WRITER)
+PRESENCE_STATUS = Table("presence_status_by_user", PresenceStatusRow, partition_key=1, clustering_key=0, writer=WRITER)
 TO_DEVICE = Table(
     "to_device_by_device", ToDeviceRow, partition_key=2, clustering_key=1, writer=WRITER, ttl_s=TO_DEVICE_AGE_S_MAX
 )
@@ -175,6 +184,7 @@ TABLES: tuple[Table[Any], ...] = (
     PROFILES,
     ACCOUNT_DATA,
     FILTERS,
+    PRESENCE_STATUS,
     TO_DEVICE,
     TO_DEVICE_INBOXES,
     TO_DEVICE_TRANSACTIONS,
@@ -298,6 +308,12 @@ def _filter(shard: Shard, position: int, user_id: str, fact: FilterFact) -> list
     return [Put(FILTERS, FilterRow(user_id, fact.filter_id, fact.filter_json))]
 
 
+def _presence_status(shard: Shard, position: int, user_id: str, fact: PresenceStatusFact) -> list[Write]:
+    if not fact.status_msg:
+        return [Delete(PRESENCE_STATUS, (user_id,))]
+    return [Put(PRESENCE_STATUS, PresenceStatusRow(user_id, fact.status_msg))]
+
+
 def _to_device(shard: Shard, position: int, user_id: str, fact: ToDeviceFact) -> list[Write]:
     writes: list[Write] = []
     if fact.transaction_sha256:
@@ -333,6 +349,7 @@ _WRITES: dict[str, Callable[[Shard, int, str, Any], list[Write]]] = {
     "filter": _filter,
     **CREDENTIAL_WRITES,
     "content_report": content_report_writes,
+    "presence_status": _presence_status,
     "to_device": _to_device,
     "to_device_delivered": _to_device_delivered,
     "notice_room": notice_room_writes,

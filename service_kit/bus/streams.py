@@ -8,6 +8,7 @@
 | head.<group>.<shard>     | shard owners      | who has it in that group      | LedgerHead                       |
 | owner.<kind>             | new shard owners  | every consumer                | OwnerAnnouncement (shard, epoch) |
 | token.revoked            | userserver        | every gateway and sync worker | TokenRevoked                     |
+| presence.changed         | userserver        | every sync worker             | PresenceChanges                  |
 | rates.drawn.<limit>      | gateways, sync    | every other of them           | RatesDrawn                       |
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 from service_kit.shards import Shard
 
 TOKEN_REVOKED = "token.revoked"
+PRESENCE_CHANGED = "presence.changed"
 _ONE_RECEIVER = ("command.", "interest.", "fact.", "head.")
 
 

@@ -32,6 +32,7 @@ from service_kit.rpc.pb.delayed_events_pb2 import (
     DelayedEventsRequest,
     FinalisedDelayedEvent,
 )
+from service_kit.rpc.pb.presence_pb2 import ShardPresence
 from service_kit.rpc.pb.room_directory_pb2 import (
     AliasAnswer,
     AliasesOfRoomAnswer,
@@ -79,8 +80,14 @@ from service_kit.rpc.pb.search_queries_pb2 import (
     VisibleUsersAnswer,
     VisibleUsersRequest,
 )
-from service_kit.rpc.pb.user_queries_pb2 import AccountDataChunk, AccountDataRequest, ToDeviceChunk, ToDeviceRequest
-from service_kit.shards import DIRECTORY, ROOM, SEARCH, Shard, ShardMap
+from service_kit.rpc.pb.user_queries_pb2 import (
+    AccountDataChunk,
+    AccountDataRequest,
+    ShardPresenceRequest,
+    ToDeviceChunk,
+    ToDeviceRequest,
+)
+from service_kit.shards import DIRECTORY, ROOM, SEARCH, USER, Shard, ShardMap
 
 TIMEOUT_S = 30.0
 
@@ -218,6 +225,14 @@ GET_UPGRADE_STATE = _room("GetUpgradeState", "get_upgrade_state", False, Upgrade
 GET_GUESTS = _room("GetGuests", "get_guests", False, GuestsRequest, GuestsAnswer)
 GET_STANDING = _room("GetStanding", "get_standing", False, StandingRequest, StandingAnswer)
 GET_ACCOUNT_DATA = _user("GetAccountData", "get_account_data", True, AccountDataRequest, AccountDataChunk)
+GET_SHARD_PRESENCE = Question(
+    "get_shard_presence",
+    "/homeserver.v1.UserQueries/GetShardPresence",
+    True,
+    ShardPresenceRequest,
+    ShardPresence,
+    lambda shards, request: Shard(USER, request.shard),
+)
 GET_TO_DEVICE = _user("GetToDevice", "get_to_device", True, ToDeviceRequest, ToDeviceChunk)
 
 GET_DELAYED_EVENT = Question(
@@ -279,8 +294,8 @@ ROOM_QUESTIONS: tuple[Question[Any, Any], ...] = (
     GET_UPGRADE_STATE,
     GET_GUESTS,
 )
-USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA, GET_TO_DEVICE)
 SEARCH_QUESTIONS: tuple[Question[Any, Any], ...] = (SEARCH_MESSAGES, SEARCH_USERS)
+USER_QUESTIONS: tuple[Question[Any, Any], ...] = (GET_ACCOUNT_DATA, GET_SHARD_PRESENCE, GET_TO_DEVICE)
 
 
 class Asker(Protocol):

@@ -24,7 +24,6 @@ class SyncQuery(Struct, frozen=True, rename={"use_unstable_state_after": "org.ma
     filter: str = ""
     since: str = ""
     full_state: bool = False
-    # Presence has no keeper yet: accepted, and nobody is marked as online.
     set_presence: Literal["offline", "online", "unavailable"] = "online"
     timeout: Annotated[int, Meta(ge=0)] = 0
     use_state_after: bool = False
@@ -58,6 +57,7 @@ async def sync(
         timeout_ms=min(query.timeout, settings.sync.timeout_max_s * 1000),
         full_state=query.full_state,
         state_after=query.state_after,
+        set_presence=query.set_presence,
         token_sha256=caller.token_sha256,
     )
     return await syncs.sync(call)

@@ -26,7 +26,7 @@ from service_kit.shards import ShardMap
 from service_kit.store.interface import SchemaMismatch
 from service_kit.store.memory import MemoryStore
 
-FINGERPRINT = "86771d24d27f712a"
+FINGERPRINT = "9f2232d2f6786b65"
 
 
 def settings(data_dir: Path, **others: Any) -> Settings:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from service_kit.account_settings import SupportSettings, TurnSettings
-from service_kit.config import RegistrationSettings
+from service_kit.config import PresenceSettings, RegistrationSettings
 from service_kit.email_settings import EmailSettings
 from service_kit.third_party_ids import SUBMIT_TOKEN_PATH, ValidationCodes
 from tests.in_process import PASSWORD
@@ -27,6 +27,10 @@ BOB, CAROL = "@bob:example.org", "@carol:example.org"
 
 async def _alice(scene: Scene) -> None:
     scene.alice = await scene.server.register("alice")
+
+
+async def _everybody(scene: Scene) -> None:
+    await scene.set_up()
 
 
 async def _account_data(scene: Scene) -> None:
@@ -128,6 +132,7 @@ PHONE_TOKEN = Row(
     {"client_secret": "secret", "country": "DE", "phone_number": "01234567", "send_attempt": 1}, never_succeeds=True
 )
 THIRD_PARTY_ID = {"medium": "email", "address": "alice@example.org"}
+WITH_PRESENCE = {"presence": PresenceSettings()}
 WITH_TOKENS = {"registration": RegistrationSettings(mode="token", tokens=[SecretStr("sesame")])}
 WITH_SUPPORT = {"support": SupportSettings(page="https://example.org/help")}
 WITH_TURN = {"turn": TurnSettings(uris=["turn:turn.example.org"], shared_secret=SecretStr("sesame"))}
@@ -198,6 +203,9 @@ ROWS: Mapping[str, Row] = {
     "changePassword": Row({"new_password": "another one"}, prepare=_alices_password),
     "requestTokenToResetPasswordEmail": EMAIL_TOKEN,
     "requestTokenToResetPasswordMSISDN": PHONE_TOKEN,
+    # presence
+    "getPresence": Row(settings=WITH_PRESENCE, prepare=_everybody),
+    "setPresence": Row({"presence": "online", "status_msg": "here"}, settings=WITH_PRESENCE, prepare=_everybody),
     # profile
     "deleteProfileField": Row(prepare=_displayname),
     "getProfileField": Row(prepare=_displayname),

@@ -549,8 +549,14 @@ class PurgedFact(_message.Message):
     position: int
     def __init__(self, room_id: _Optional[str] = ..., events: _Optional[_Iterable[_Union[RewrittenEvent, _Mapping]]] = ..., bucket: _Optional[int] = ..., position: _Optional[int] = ...) -> None: ...
 
+class PresenceStatusFact(_message.Message):
+    __slots__ = ("status_msg",)
+    STATUS_MSG_FIELD_NUMBER: _ClassVar[int]
+    status_msg: str
+    def __init__(self, status_msg: _Optional[str] = ...) -> None: ...
+
 class Fact(_message.Message):
-    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "to_device", "to_device_delivered", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token", "delayed_event_scheduled", "delayed_event_restarted", "delayed_event_finalised", "content_report", "notice_room", "address", "validation", "mail_count", "chore", "chore_done", "purged")
+    __slots__ = ("room_id", "user_id", "command_id", "command_reply", "written_at_ms", "traceparent", "room_event", "receipt", "typing", "forgotten", "account", "device", "token", "profile", "account_data", "filter", "to_device", "to_device_delivered", "presence_status", "alias", "published_room", "upgrade", "login_token", "auth_session", "registration_token", "delayed_event_scheduled", "delayed_event_restarted", "delayed_event_finalised", "content_report", "notice_room", "address", "validation", "mail_count", "chore", "chore_done", "purged")
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
@@ -569,6 +575,7 @@ class Fact(_message.Message):
     FILTER_FIELD_NUMBER: _ClassVar[int]
     TO_DEVICE_FIELD_NUMBER: _ClassVar[int]
     TO_DEVICE_DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_STATUS_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_ROOM_FIELD_NUMBER: _ClassVar[int]
     UPGRADE_FIELD_NUMBER: _ClassVar[int]
@@ -604,6 +611,7 @@ class Fact(_message.Message):
     filter: FilterFact
     to_device: ToDeviceFact
     to_device_delivered: ToDeviceDeliveredFact
+    presence_status: PresenceStatusFact
     alias: _room_directory_pb2.AliasFact
     published_room: _room_directory_pb2.PublishedRoomFact
     upgrade: _room_directory_pb2.UpgradeFact
@@ -621,7 +629,7 @@ class Fact(_message.Message):
     chore: ChoreFact
     chore_done: ChoreDoneFact
     purged: PurgedFact
-    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., to_device: _Optional[_Union[ToDeviceFact, _Mapping]] = ..., to_device_delivered: _Optional[_Union[ToDeviceDeliveredFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ..., delayed_event_scheduled: _Optional[_Union[_delayed_events_pb2.DelayedEventScheduledFact, _Mapping]] = ..., delayed_event_restarted: _Optional[_Union[_delayed_events_pb2.DelayedEventRestartedFact, _Mapping]] = ..., delayed_event_finalised: _Optional[_Union[_delayed_events_pb2.FinalisedDelayedEvent, _Mapping]] = ..., content_report: _Optional[_Union[ContentReportFact, _Mapping]] = ..., notice_room: _Optional[_Union[NoticeRoomFact, _Mapping]] = ..., address: _Optional[_Union[AddressFact, _Mapping]] = ..., validation: _Optional[_Union[ValidationFact, _Mapping]] = ..., mail_count: _Optional[_Union[MailCountFact, _Mapping]] = ..., chore: _Optional[_Union[ChoreFact, _Mapping]] = ..., chore_done: _Optional[_Union[ChoreDoneFact, _Mapping]] = ..., purged: _Optional[_Union[PurgedFact, _Mapping]] = ...) -> None: ...
+    def __init__(self, room_id: _Optional[str] = ..., user_id: _Optional[str] = ..., command_id: _Optional[bytes] = ..., command_reply: _Optional[bytes] = ..., written_at_ms: _Optional[int] = ..., traceparent: _Optional[str] = ..., room_event: _Optional[_Union[RoomEventFact, _Mapping]] = ..., receipt: _Optional[_Union[ReceiptFact, _Mapping]] = ..., typing: _Optional[_Union[TypingFact, _Mapping]] = ..., forgotten: _Optional[_Union[ForgottenFact, _Mapping]] = ..., account: _Optional[_Union[AccountFact, _Mapping]] = ..., device: _Optional[_Union[DeviceFact, _Mapping]] = ..., token: _Optional[_Union[TokenFact, _Mapping]] = ..., profile: _Optional[_Union[ProfileFact, _Mapping]] = ..., account_data: _Optional[_Union[AccountDataFact, _Mapping]] = ..., filter: _Optional[_Union[FilterFact, _Mapping]] = ..., to_device: _Optional[_Union[ToDeviceFact, _Mapping]] = ..., to_device_delivered: _Optional[_Union[ToDeviceDeliveredFact, _Mapping]] = ..., presence_status: _Optional[_Union[PresenceStatusFact, _Mapping]] = ..., alias: _Optional[_Union[_room_directory_pb2.AliasFact, _Mapping]] = ..., published_room: _Optional[_Union[_room_directory_pb2.PublishedRoomFact, _Mapping]] = ..., upgrade: _Optional[_Union[_room_directory_pb2.UpgradeFact, _Mapping]] = ..., login_token: _Optional[_Union[LoginTokenFact, _Mapping]] = ..., auth_session: _Optional[_Union[AuthSessionFact, _Mapping]] = ..., registration_token: _Optional[_Union[RegistrationTokenFact, _Mapping]] = ..., delayed_event_scheduled: _Optional[_Union[_delayed_events_pb2.DelayedEventScheduledFact, _Mapping]] = ..., delayed_event_restarted: _Optional[_Union[_delayed_events_pb2.DelayedEventRestartedFact, _Mapping]] = ..., delayed_event_finalised: _Optional[_Union[_delayed_events_pb2.FinalisedDelayedEvent, _Mapping]] = ..., content_report: _Optional[_Union[ContentReportFact, _Mapping]] = ..., notice_room: _Optional[_Union[NoticeRoomFact, _Mapping]] = ..., address: _Optional[_Union[AddressFact, _Mapping]] = ..., validation: _Optional[_Union[ValidationFact, _Mapping]] = ..., mail_count: _Optional[_Union[MailCountFact, _Mapping]] = ..., chore: _Optional[_Union[ChoreFact, _Mapping]] = ..., chore_done: _Optional[_Union[ChoreDoneFact, _Mapping]] = ..., purged: _Optional[_Union[PurgedFact, _Mapping]] = ...) -> None: ...
 
 class FactDelivery(_message.Message):
     __slots__ = ("shard", "epoch", "after_position", "head_position", "facts")

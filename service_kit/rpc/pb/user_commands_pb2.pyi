@@ -1,4 +1,5 @@
 from service_kit.rpc.pb import facts_pb2 as _facts_pb2
+from service_kit.rpc.pb import presence_pb2 as _presence_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -454,6 +455,42 @@ class DeliveredToDevice(_message.Message):
     through_position: int
     def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., through_position: _Optional[int] = ...) -> None: ...
 
+class ReportPresence(_message.Message):
+    __slots__ = ("devices",)
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    devices: _containers.RepeatedCompositeFieldContainer[DevicePresence]
+    def __init__(self, devices: _Optional[_Iterable[_Union[DevicePresence, _Mapping]]] = ...) -> None: ...
+
+class DevicePresence(_message.Message):
+    __slots__ = ("user_id", "device_id", "presence", "active")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    device_id: str
+    presence: str
+    active: bool
+    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., presence: _Optional[str] = ..., active: _Optional[bool] = ...) -> None: ...
+
+class SetPresence(_message.Message):
+    __slots__ = ("user_id", "device_id", "presence", "status_msg")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_MSG_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    device_id: str
+    presence: str
+    status_msg: str
+    def __init__(self, user_id: _Optional[str] = ..., device_id: _Optional[str] = ..., presence: _Optional[str] = ..., status_msg: _Optional[str] = ...) -> None: ...
+
+class GetPresence(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    def __init__(self, user_id: _Optional[str] = ...) -> None: ...
+
 class SaveFilter(_message.Message):
     __slots__ = ("user_id", "filter_json")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -505,7 +542,7 @@ class ClaimNoticeRoom(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., room_id: _Optional[str] = ..., replaces_room_id: _Optional[str] = ...) -> None: ...
 
 class UserCommand(_message.Message):
-    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag", "set_moderation", "get_account", "new_login_token", "login_with_token", "pass_stage", "get_stages", "use_registration_token", "report_content", "list_content_reports", "send_to_device", "delivered_to_device", "claim_notice_room", "claim_address", "release_address", "get_address", "begin_validation", "submit_validation", "get_validation", "add_third_party_id", "remove_third_party_id", "finish_chore")
+    __slots__ = ("register_user", "login_with_password", "check_password", "check_username", "look_up_token", "refresh_token", "logout", "set_password", "deactivate_user", "list_users", "get_profile", "set_profile_field", "list_devices", "update_device", "delete_devices", "set_account_data", "get_account_data", "save_filter", "get_filter", "change_push_rule", "set_tag", "set_moderation", "get_account", "new_login_token", "login_with_token", "pass_stage", "get_stages", "use_registration_token", "report_content", "list_content_reports", "send_to_device", "delivered_to_device", "report_presence", "set_presence", "get_presence", "claim_notice_room", "claim_address", "release_address", "get_address", "begin_validation", "submit_validation", "get_validation", "add_third_party_id", "remove_third_party_id", "finish_chore")
     REGISTER_USER_FIELD_NUMBER: _ClassVar[int]
     LOGIN_WITH_PASSWORD_FIELD_NUMBER: _ClassVar[int]
     CHECK_PASSWORD_FIELD_NUMBER: _ClassVar[int]
@@ -538,6 +575,9 @@ class UserCommand(_message.Message):
     LIST_CONTENT_REPORTS_FIELD_NUMBER: _ClassVar[int]
     SEND_TO_DEVICE_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_TO_DEVICE_FIELD_NUMBER: _ClassVar[int]
+    REPORT_PRESENCE_FIELD_NUMBER: _ClassVar[int]
+    SET_PRESENCE_FIELD_NUMBER: _ClassVar[int]
+    GET_PRESENCE_FIELD_NUMBER: _ClassVar[int]
     CLAIM_NOTICE_ROOM_FIELD_NUMBER: _ClassVar[int]
     CLAIM_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -580,6 +620,9 @@ class UserCommand(_message.Message):
     list_content_reports: ListContentReports
     send_to_device: SendToDevice
     delivered_to_device: DeliveredToDevice
+    report_presence: ReportPresence
+    set_presence: SetPresence
+    get_presence: GetPresence
     claim_notice_room: ClaimNoticeRoom
     claim_address: ClaimAddress
     release_address: ReleaseAddress
@@ -590,7 +633,7 @@ class UserCommand(_message.Message):
     add_third_party_id: AddThirdPartyId
     remove_third_party_id: RemoveThirdPartyId
     finish_chore: FinishChore
-    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ..., set_moderation: _Optional[_Union[SetModeration, _Mapping]] = ..., get_account: _Optional[_Union[GetAccount, _Mapping]] = ..., new_login_token: _Optional[_Union[NewLoginToken, _Mapping]] = ..., login_with_token: _Optional[_Union[LoginWithToken, _Mapping]] = ..., pass_stage: _Optional[_Union[PassStage, _Mapping]] = ..., get_stages: _Optional[_Union[GetStages, _Mapping]] = ..., use_registration_token: _Optional[_Union[UseRegistrationToken, _Mapping]] = ..., report_content: _Optional[_Union[ReportContent, _Mapping]] = ..., list_content_reports: _Optional[_Union[ListContentReports, _Mapping]] = ..., send_to_device: _Optional[_Union[SendToDevice, _Mapping]] = ..., delivered_to_device: _Optional[_Union[DeliveredToDevice, _Mapping]] = ..., claim_notice_room: _Optional[_Union[ClaimNoticeRoom, _Mapping]] = ..., claim_address: _Optional[_Union[ClaimAddress, _Mapping]] = ..., release_address: _Optional[_Union[ReleaseAddress, _Mapping]] = ..., get_address: _Optional[_Union[GetAddress, _Mapping]] = ..., begin_validation: _Optional[_Union[BeginValidation, _Mapping]] = ..., submit_validation: _Optional[_Union[SubmitValidation, _Mapping]] = ..., get_validation: _Optional[_Union[GetValidation, _Mapping]] = ..., add_third_party_id: _Optional[_Union[AddThirdPartyId, _Mapping]] = ..., remove_third_party_id: _Optional[_Union[RemoveThirdPartyId, _Mapping]] = ..., finish_chore: _Optional[_Union[FinishChore, _Mapping]] = ...) -> None: ...
+    def __init__(self, register_user: _Optional[_Union[RegisterUser, _Mapping]] = ..., login_with_password: _Optional[_Union[LoginWithPassword, _Mapping]] = ..., check_password: _Optional[_Union[CheckPassword, _Mapping]] = ..., check_username: _Optional[_Union[CheckUsername, _Mapping]] = ..., look_up_token: _Optional[_Union[LookUpToken, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshToken, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., set_password: _Optional[_Union[SetPassword, _Mapping]] = ..., deactivate_user: _Optional[_Union[DeactivateUser, _Mapping]] = ..., list_users: _Optional[_Union[ListUsers, _Mapping]] = ..., get_profile: _Optional[_Union[GetProfile, _Mapping]] = ..., set_profile_field: _Optional[_Union[SetProfileField, _Mapping]] = ..., list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., update_device: _Optional[_Union[UpdateDevice, _Mapping]] = ..., delete_devices: _Optional[_Union[DeleteDevices, _Mapping]] = ..., set_account_data: _Optional[_Union[SetAccountData, _Mapping]] = ..., get_account_data: _Optional[_Union[GetAccountData, _Mapping]] = ..., save_filter: _Optional[_Union[SaveFilter, _Mapping]] = ..., get_filter: _Optional[_Union[GetFilter, _Mapping]] = ..., change_push_rule: _Optional[_Union[ChangePushRule, _Mapping]] = ..., set_tag: _Optional[_Union[SetTag, _Mapping]] = ..., set_moderation: _Optional[_Union[SetModeration, _Mapping]] = ..., get_account: _Optional[_Union[GetAccount, _Mapping]] = ..., new_login_token: _Optional[_Union[NewLoginToken, _Mapping]] = ..., login_with_token: _Optional[_Union[LoginWithToken, _Mapping]] = ..., pass_stage: _Optional[_Union[PassStage, _Mapping]] = ..., get_stages: _Optional[_Union[GetStages, _Mapping]] = ..., use_registration_token: _Optional[_Union[UseRegistrationToken, _Mapping]] = ..., report_content: _Optional[_Union[ReportContent, _Mapping]] = ..., list_content_reports: _Optional[_Union[ListContentReports, _Mapping]] = ..., send_to_device: _Optional[_Union[SendToDevice, _Mapping]] = ..., delivered_to_device: _Optional[_Union[DeliveredToDevice, _Mapping]] = ..., report_presence: _Optional[_Union[ReportPresence, _Mapping]] = ..., set_presence: _Optional[_Union[SetPresence, _Mapping]] = ..., get_presence: _Optional[_Union[GetPresence, _Mapping]] = ..., claim_notice_room: _Optional[_Union[ClaimNoticeRoom, _Mapping]] = ..., claim_address: _Optional[_Union[ClaimAddress, _Mapping]] = ..., release_address: _Optional[_Union[ReleaseAddress, _Mapping]] = ..., get_address: _Optional[_Union[GetAddress, _Mapping]] = ..., begin_validation: _Optional[_Union[BeginValidation, _Mapping]] = ..., submit_validation: _Optional[_Union[SubmitValidation, _Mapping]] = ..., get_validation: _Optional[_Union[GetValidation, _Mapping]] = ..., add_third_party_id: _Optional[_Union[AddThirdPartyId, _Mapping]] = ..., remove_third_party_id: _Optional[_Union[RemoveThirdPartyId, _Mapping]] = ..., finish_chore: _Optional[_Union[FinishChore, _Mapping]] = ...) -> None: ...
 
 class TokenOwner(_message.Message):
     __slots__ = ("user_id", "device_id", "expires_at_ms", "soft_logged_out", "admin", "guest", "locked", "suspended")
@@ -691,7 +734,7 @@ class UserSummary(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., admin: _Optional[bool] = ..., deactivated: _Optional[bool] = ..., created_at_ms: _Optional[int] = ..., guest: _Optional[bool] = ...) -> None: ...
 
 class UserReply(_message.Message):
-    __slots__ = ("session", "token_owner", "devices", "json", "filter_id", "users", "matched", "more", "account", "stages", "content_reports", "room_id", "address_owner", "validation")
+    __slots__ = ("session", "token_owner", "devices", "json", "filter_id", "users", "matched", "more", "account", "stages", "content_reports", "room_id", "address_owner", "validation", "presence")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TOKEN_OWNER_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -706,6 +749,7 @@ class UserReply(_message.Message):
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_OWNER_FIELD_NUMBER: _ClassVar[int]
     VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_FIELD_NUMBER: _ClassVar[int]
     session: Session
     token_owner: TokenOwner
     devices: _containers.RepeatedCompositeFieldContainer[Device]
@@ -720,4 +764,5 @@ class UserReply(_message.Message):
     room_id: str
     address_owner: AddressOwner
     validation: Validation
-    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., token_owner: _Optional[_Union[TokenOwner, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., json: _Optional[bytes] = ..., filter_id: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserSummary, _Mapping]]] = ..., matched: _Optional[bool] = ..., more: _Optional[bool] = ..., account: _Optional[_Union[Account, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[AuthStage, _Mapping]]] = ..., content_reports: _Optional[_Iterable[_Union[_facts_pb2.ContentReportFact, _Mapping]]] = ..., room_id: _Optional[str] = ..., address_owner: _Optional[_Union[AddressOwner, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ...) -> None: ...
+    presence: _presence_pb2.UserPresence
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., token_owner: _Optional[_Union[TokenOwner, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., json: _Optional[bytes] = ..., filter_id: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserSummary, _Mapping]]] = ..., matched: _Optional[bool] = ..., more: _Optional[bool] = ..., account: _Optional[_Union[Account, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[AuthStage, _Mapping]]] = ..., content_reports: _Optional[_Iterable[_Union[_facts_pb2.ContentReportFact, _Mapping]]] = ..., room_id: _Optional[str] = ..., address_owner: _Optional[_Union[AddressOwner, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ..., presence: _Optional[_Union[_presence_pb2.UserPresence, _Mapping]] = ...) -> None: ...

@@ -22,27 +22,30 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from service_kit.rpc.pb import presence_pb2 as service__kit_dot_rpc_dot_pb_dot_presence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%service_kit/rpc/pb/user_queries.proto\x12\rhomeserver.v1\"=\n\x12\x41\x63\x63ountDataRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_position\x18\x02 \x01(\x03\"Y\n\x10\x41\x63\x63ountDataEntry\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_json\x18\x03 \x01(\x0c\x12\x10\n\x08position\x18\x04 \x01(\x03\"D\n\x10\x41\x63\x63ountDataChunk\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.homeserver.v1.AccountDataEntry\"\\\n\x0fToDeviceRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x66ter_position\x18\x03 \x01(\x03\x12\r\n\x05limit\x18\x04 \x01(\x05\"U\n\rToDeviceEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0e\n\x06sender\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontent_json\x18\x04 \x01(\x0c\">\n\rToDeviceChunk\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.homeserver.v1.ToDeviceEntry2\xb4\x01\n\x0bUserQueries\x12V\n\x0eGetAccountData\x12!.homeserver.v1.AccountDataRequest\x1a\x1f.homeserver.v1.AccountDataChunk0\x01\x12M\n\x0bGetToDevice\x12\x1e.homeserver.v1.ToDeviceRequest\x1a\x1c.homeserver.v1.ToDeviceChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%service_kit/rpc/pb/user_queries.proto\x12\rhomeserver.v1\x1a!service_kit/rpc/pb/presence.proto\"=\n\x12\x41\x63\x63ountDataRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_position\x18\x02 \x01(\x03\"Y\n\x10\x41\x63\x63ountDataEntry\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_json\x18\x03 \x01(\x0c\x12\x10\n\x08position\x18\x04 \x01(\x03\"D\n\x10\x41\x63\x63ountDataChunk\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.homeserver.v1.AccountDataEntry\"\\\n\x0fToDeviceRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x66ter_position\x18\x03 \x01(\x03\x12\r\n\x05limit\x18\x04 \x01(\x05\"U\n\rToDeviceEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0e\n\x06sender\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontent_json\x18\x04 \x01(\x0c\">\n\rToDeviceChunk\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.homeserver.v1.ToDeviceEntry\"%\n\x14ShardPresenceRequest\x12\r\n\x05shard\x18\x01 \x01(\x05\x32\x8d\x02\n\x0bUserQueries\x12V\n\x0eGetAccountData\x12!.homeserver.v1.AccountDataRequest\x1a\x1f.homeserver.v1.AccountDataChunk0\x01\x12M\n\x0bGetToDevice\x12\x1e.homeserver.v1.ToDeviceRequest\x1a\x1c.homeserver.v1.ToDeviceChunk0\x01\x12W\n\x10GetShardPresence\x12#.homeserver.v1.ShardPresenceRequest\x1a\x1c.homeserver.v1.ShardPresence0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'service_kit.rpc.pb.user_queries_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACCOUNTDATAREQUEST']._serialized_start=56
-  _globals['_ACCOUNTDATAREQUEST']._serialized_end=117
-  _globals['_ACCOUNTDATAENTRY']._serialized_start=119
-  _globals['_ACCOUNTDATAENTRY']._serialized_end=208
-  _globals['_ACCOUNTDATACHUNK']._serialized_start=210
-  _globals['_ACCOUNTDATACHUNK']._serialized_end=278
-  _globals['_TODEVICEREQUEST']._serialized_start=280
-  _globals['_TODEVICEREQUEST']._serialized_end=372
-  _globals['_TODEVICEENTRY']._serialized_start=374
-  _globals['_TODEVICEENTRY']._serialized_end=459
-  _globals['_TODEVICECHUNK']._serialized_start=461
-  _globals['_TODEVICECHUNK']._serialized_end=523
-  _globals['_USERQUERIES']._serialized_start=526
-  _globals['_USERQUERIES']._serialized_end=706
+  _globals['_ACCOUNTDATAREQUEST']._serialized_start=91
+  _globals['_ACCOUNTDATAREQUEST']._serialized_end=152
+  _globals['_ACCOUNTDATAENTRY']._serialized_start=154
+  _globals['_ACCOUNTDATAENTRY']._serialized_end=243
+  _globals['_ACCOUNTDATACHUNK']._serialized_start=245
+  _globals['_ACCOUNTDATACHUNK']._serialized_end=313
+  _globals['_TODEVICEREQUEST']._serialized_start=315
+  _globals['_TODEVICEREQUEST']._serialized_end=407
+  _globals['_TODEVICEENTRY']._serialized_start=409
+  _globals['_TODEVICEENTRY']._serialized_end=494
+  _globals['_TODEVICECHUNK']._serialized_start=496
+  _globals['_TODEVICECHUNK']._serialized_end=558
+  _globals['_SHARDPRESENCEREQUEST']._serialized_start=560
+  _globals['_SHARDPRESENCEREQUEST']._serialized_end=597
+  _globals['_USERQUERIES']._serialized_start=600
+  _globals['_USERQUERIES']._serialized_end=869
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from service_kit.rpc.pb import presence_pb2 as _presence_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -61,3 +62,9 @@ class ToDeviceChunk(_message.Message):
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[ToDeviceEntry]
     def __init__(self, entries: _Optional[_Iterable[_Union[ToDeviceEntry, _Mapping]]] = ...) -> None: ...
+
+class ShardPresenceRequest(_message.Message):
+    __slots__ = ("shard",)
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    shard: int
+    def __init__(self, shard: _Optional[int] = ...) -> None: ...

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from service_kit.rpc.pb import presence_pb2 as service__kit_dot_rpc_dot_pb_dot_presence__pb2
 from service_kit.rpc.pb import user_queries_pb2 as service__kit_dot_rpc_dot_pb_dot_user__queries__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -44,6 +45,11 @@ class UserQueriesStub:
                 request_serializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceRequest.SerializeToString,
                 response_deserializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceChunk.FromString,
                 _registered_method=True)
+        self.GetShardPresence = channel.unary_stream(
+                '/homeserver.v1.UserQueries/GetShardPresence',
+                request_serializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ShardPresenceRequest.SerializeToString,
+                response_deserializer=service__kit_dot_rpc_dot_pb_dot_presence__pb2.ShardPresence.FromString,
+                _registered_method=True)
 
 
 class UserQueriesServicer:
@@ -63,6 +69,13 @@ class UserQueriesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetShardPresence(self, request, context):
+        """The presence of everybody in a shard whom its owner knows, in chunks of at most 500 users; at least one chunk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserQueriesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +88,11 @@ def add_UserQueriesServicer_to_server(servicer, server):
                     servicer.GetToDevice,
                     request_deserializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceRequest.FromString,
                     response_serializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceChunk.SerializeToString,
+            ),
+            'GetShardPresence': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetShardPresence,
+                    request_deserializer=service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ShardPresenceRequest.FromString,
+                    response_serializer=service__kit_dot_rpc_dot_pb_dot_presence__pb2.ShardPresence.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -131,6 +149,33 @@ class UserQueries:
             '/homeserver.v1.UserQueries/GetToDevice',
             service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceRequest.SerializeToString,
             service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ToDeviceChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetShardPresence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/homeserver.v1.UserQueries/GetShardPresence',
+            service__kit_dot_rpc_dot_pb_dot_user__queries__pb2.ShardPresenceRequest.SerializeToString,
+            service__kit_dot_rpc_dot_pb_dot_presence__pb2.ShardPresence.FromString,
             options,
             channel_credentials,
             insecure,
