@@ -35,11 +35,6 @@ async def tell_rooms_of_profile(
     )
 
 
-async def leave_all_rooms(user_id: str, commands: CommandClient, queries: RoomQueries) -> None:
-    """Leave joined rooms, refuse invites, take back knocks."""
-    await _change_in_all(user_id, {"join", "invite", "knock"}, ChangeMembership.LEAVE, b"{}", commands, queries)
-
-
 async def _change_in_all(
     user_id: str,
     memberships: Collection[str],

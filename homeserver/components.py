@@ -46,12 +46,14 @@ class Composition:
         self._grpc_address = "" if set(OWNERS) <= set(names) else _grpc_address(kit)
         roomserver = self._add_roomserver() if "roomserver" in names else None
         userserver = self._add_userserver() if "userserver" in names else None
-        if not {*SATELLITES, *FRONTS} & set(names):
+        if userserver is None and not {*SATELLITES, *FRONTS} & set(names):
             return
         self._services: dict[str, tuple[object, Owned]] = {}
         asker = self._new_asker(roomserver, userserver)
         if "search" in names:
             self._add_search(asker)
+        if userserver is not None:
+            userserver.work_in_rooms(asker)
         if "api_gateway" in names:
             self._add_api_gateway(asker)
         if "sync_api" in names:

@@ -382,7 +382,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
-        if self.registration.email != "off" and not self.email.enabled:
+        if self.registration.email != "never" and not self.email.enabled:
             raise ValueError("registration.email needs email.smtp_host: without it no address can be confirmed")
         names = [self.server_name, *(server.server_name for server in self.further_servers)]
         if len(set(names)) != len(names):

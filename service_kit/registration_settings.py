@@ -53,8 +53,8 @@ class RegistrationSettings(Section):
         default=SecretStr(""),
         description="Lets programs that know it register accounts (`/_synapse/admin/v1/register`). Empty: off.",
     )
-    email: Literal["off", "optional", "required"] = Field(
-        default="off",
+    email: Literal["never", "optional", "required"] = Field(
+        default="never",
         description="Whether one can, or has to, confirm an e-mail address to register. Needs `email.smtp_host`.",
     )
     guests: bool = Field(default=False, description="Whether guest accounts may be made.")

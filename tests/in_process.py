@@ -106,6 +106,7 @@ class InProcessServer:
             make_index=lambda shard: TableMessageIndex(self.store, shard.number),
         )
         services[SEARCH] = services[DIRECTORY] = (self.search.queries, self.search)
+        self.userserver.work_in_rooms(self.asker)
         self.gateway = ApiGateway(
             settings=settings,
             hosted_servers=self.hosted_servers,

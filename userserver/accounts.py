@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from matrix_protocol.errors import NotFound, UserInUse
 from service_kit.ledger.domain import Batch
-from service_kit.rpc.pb.facts_pb2 import Fact, ProfileFact, ThirdPartyId
+from service_kit.rpc.pb.facts_pb2 import ChoreFact, Fact, LeaveRooms, ProfileFact, ThirdPartyId
 from service_kit.rpc.pb.user_commands_pb2 import (
     CheckPassword,
     CheckUsername,
@@ -154,6 +154,8 @@ class Accounts:
                 deactivated=True, admin=False, password_hash=password_hash, third_party_ids_json=None
             )
             self._users.record_account(batch, user, changed)
+        if not account.deactivated:
+            self._users.record(batch, user, Fact(chore=ChoreFact(leave_rooms=LeaveRooms(user_id=user.user_id))))
         more_devices = remove_devices(self._users, batch, user, list(user.devices))
         more_data = command.erase and self._erase(batch, user, prepared.account_data_keys)
         return UserReply(more=more_devices or more_data)

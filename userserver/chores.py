@@ -141,6 +141,9 @@ class Chores:
             except TryAgain as error:
                 self._check_open()
                 _logger.warning("a chore of kind %s is tried again in %.0f s: %s", kind, delay_s, error)
+            except Exception:
+                self._check_open()
+                _logger.exception("a chore of kind %s failed, and is tried again in %.0f s", kind, delay_s)
             await clock.sleep(delay_s)
             delay_s = min(2 * delay_s, RETRY_MAX_S)
         _logger.warning("a chore of kind %s came to nothing: its time is over", kind)

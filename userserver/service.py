@@ -9,6 +9,7 @@ from service_kit.email_settings import EmailSettings
 from service_kit.ledger.leases import ShardHolder
 from service_kit.ledger.progress import OwnersProgress
 from service_kit.rpc.commands import CommandClient
+from service_kit.rpc.queries import Asker
 from service_kit.shards import USER, Shard, ShardMap
 from service_kit.store.interface import Store
 from service_kit.third_party_ids import ValidationCodes
@@ -17,6 +18,7 @@ from userserver.domain import UserShardDomain
 from userserver.passwords import Passwords
 from userserver.presence_publisher import PresencePublisher
 from userserver.queries import UserQueryService
+from userserver.room_leaver import RoomLeaver
 from userserver.smtp import Mailer
 from userserver.users import RecentUsers
 
@@ -48,7 +50,8 @@ class UserserverService:
         self._doers: dict[str, Doer] = {}
         if email is not None and email.enabled:
             self._doers["mail"] = Mailer(email, codes, clock).do
-        self._doing = Doing(self._doers, CommandClient(bus, shards, clock), clock)
+        self._commands = CommandClient(bus, shards, clock)
+        self._doing = Doing(self._doers, self._commands, clock)
         self._recent = RecentUsers()
         self._passwords = Passwords(
             memory_kib=settings.argon2_memory_kib,
@@ -69,6 +72,10 @@ class UserserverService:
         self._presence = PresencePublisher(self.holder, bus, clock)
         self.queries = UserQueryService(store, shards, self.holder.owner_of, self._presence)
         """for the worker's gRPC server, or for `service_kit.rpc.local`"""
+
+    def work_in_rooms(self, asker: Asker) -> None:
+        """Before the start: how to ask roomservers, which are put together after this service."""
+        self._doers["leave_rooms"] = RoomLeaver(self._commands, asker).do
 
     async def start(self) -> None:
         await self.holder.start()

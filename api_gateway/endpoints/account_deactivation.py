@@ -6,7 +6,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from api_gateway.joined_rooms import leave_all_rooms
 from api_gateway.password_stage import PasswordAuth
 from api_gateway.third_party_ids import ThirdPartyIds
 from api_gateway.user_commands import send_until_done
@@ -14,7 +13,6 @@ from service_kit.http.authentication import Caller
 from service_kit.http.endpoint import endpoint
 from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.user_commands_pb2 import DeactivateUser, UserCommand
-from service_kit.rpc.queries import RoomQueries
 
 
 class DeactivateRequest(Struct):
@@ -29,7 +27,6 @@ async def deactivate_account(
     body: DeactivateRequest,
     caller: Caller,
     users: CommandClient,
-    queries: RoomQueries,
     password_auth: PasswordAuth,
     third_party_ids: ThirdPartyIds,
 ) -> dict[str, object]:
@@ -38,6 +35,5 @@ async def deactivate_account(
     command = DeactivateUser(user_id=caller.user_id, erase=body.erase)
     await send_until_done(users, caller.user_id, UserCommand(deactivate_user=command))
     await third_party_ids.release_all(claims)
-    await leave_all_rooms(caller.user_id, users, queries)
     # "This must be `success` if the homeserver has no identifiers to unbind for the user."
     return {"id_server_unbind_result": "success"}

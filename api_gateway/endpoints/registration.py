@@ -181,7 +181,7 @@ async def request_token_to_register_email(
     body: RequestTokenBody, request: Request, settings: Settings, hosted: HostedServers, validation: EmailValidation
 ) -> dict[str, object]:
     _check_open(settings.registration)
-    if settings.email.enabled and settings.registration.email == "off":
+    if settings.email.enabled and settings.registration.email == "never":
         raise ThreepidDenied("Accounts are made without e-mail addresses here")
     return await validation.begin(REGISTER, body, hosted.for_host(request.header(b"host")))
 

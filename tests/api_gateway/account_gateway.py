@@ -32,7 +32,7 @@ from service_kit.rpc.commands import CommandClient
 from service_kit.rpc.pb.commands_pb2 import Command, Reply
 from service_kit.rpc.pb.room_commands_pb2 import ChangeMembership, RoomReply
 from service_kit.rpc.pb.room_queries_pb2 import RoomOfUser, RoomsOfUserChunk, RoomsOfUserRequest
-from service_kit.rpc.queries import RoomQueries
+from service_kit.rpc.queries import GET_ROOMS_OF_USER, Question, RoomQueries
 from service_kit.shards import ShardMap
 from tests.factories.users import signing_key_of
 from tests.spec.conformance import Exchange, check_exchange
@@ -100,6 +100,20 @@ class RecordedRooms:
         await message.reply(Reply(room=RoomReply()).SerializeToString())
 
 
+class RoomsAsker:
+    """Tells a userserver what `RecordedRooms` has."""
+
+    def __init__(self, rooms: RecordedRooms) -> None:
+        self._rooms = rooms
+
+    def stream(self, question: Question[Any, Any], request: Any) -> AsyncIterator[Any]:
+        assert question is GET_ROOMS_OF_USER
+        return self._rooms.get_rooms_of_user(request)
+
+    async def single(self, question: Question[Any, Any], request: Any) -> Any:
+        raise NotImplementedError(question.method)
+
+
 class AccountGateway:
     """One gateway process."""
 
@@ -142,6 +156,8 @@ class AccountGateway:
         )
 
     async def start(self) -> None:
+        for worker in self.cluster.workers:
+            worker.work_in_rooms(RoomsAsker(self.rooms))
         await self.authentication.start()
         await self.bus.subscribe(streams.command(SHARDS.of_room("!any")), self.rooms.answer)
 

@@ -76,9 +76,13 @@ class Node:
         self._bus: Bus = self.line if len(names) == 1 else LocalFirstBus(self.line)
         rooms = self._add_roomserver() if "roomserver" in names else None
         users = self._add_userserver() if "userserver" in names else None
-        if not set(FRONTS) & set(names):
+        if users is None and not set(FRONTS) & set(names):
             return
         asker = self._new_asker(rooms, users)
+        if users is not None:
+            users.work_in_rooms(asker)
+        if not set(FRONTS) & set(names):
+            return
         applications = []
         if "api_gateway" in names:
             applications.append(self._add_api_gateway(asker))
