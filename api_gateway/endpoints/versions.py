@@ -10,6 +10,7 @@ SPECIFICATION_VERSIONS = tuple(f"v1.{minor}" for minor in range(1, 20))
 
 UNSTABLE_FEATURES = {
     "org.matrix.msc4140": True,  # delayed events
+    "org.matrix.msc4222": True,  # `state_after` in /sync, by its name from before version 1.16
 }
 
 _ANSWER = orjson.dumps({"versions": SPECIFICATION_VERSIONS, "unstable_features": UNSTABLE_FEATURES})

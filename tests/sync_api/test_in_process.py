@@ -319,3 +319,19 @@ async def test_tags_and_push_rules_come_as_account_data() -> None:
         assert rules["type"] == "m.push_rules"
         assert rules["content"]["global"]["content"][0]["rule_id"] == "cake"
         assert "account_data" not in await sync(alice, answer["next_batch"])
+
+
+async def test_state_after_is_told_under_the_name_by_which_it_was_asked_for() -> None:
+    async with running_server() as server:
+        alice = await server.register("alice")
+        room_id = await alice.create_room()
+        unstable = {"org.matrix.msc4222.use_state_after": "true"}
+        for query, name in (
+            ({}, "state"),
+            ({"use_state_after": "true"}, "state_after"),
+            (unstable, "org.matrix.msc4222.state_after"),
+            ({**unstable, "use_state_after": "true"}, "state_after"),
+        ):
+            room = (await sync(alice, **query))["rooms"]["join"][room_id]
+            assert [key for key in room if "state" in key] == [name]
+        assert len(room["state_after"]["events"]) > 5
