@@ -29,7 +29,7 @@ async def left_room(scope: SyncScope, membership: Membership) -> bytes:
         window = window._replace(limited=True)
     known_after = 0 if scope.full_state or came_and_went else after
     state = await _state(scope, membership, window, known_after)
-    if scope.state_after and membership.position > known_after:
+    if membership.position > known_after and (scope.state_after or membership.event_id not in window.shown):
         state += await _own_state(scope, membership, window, state)
     return b'{"timeline":%b,%b,"account_data":{"events":[%b]}}' % (
         timeline_json(scope, None, membership, window, read_bundles(window.events) if window.limited else NOTHING),
@@ -98,7 +98,10 @@ async def _own_state(
     scope: SyncScope, membership: Membership, window: Window, state: list[StateEvent]
 ) -> list[StateEvent]:
     """How their membership ended, if the state lacks it: with lazy-loaded members, or where they were never inside.
-    A client that asks for the state after the timeline takes none from the timeline itself."""
+
+    A client that asks for the state after the timeline takes none from the timeline itself; and the filter may keep it
+    out of the timeline.
+    """
     if any(event.event_id == membership.event_id for event in state):
         return []
     in_window = [event for event in window.events if event.event_id == membership.event_id]

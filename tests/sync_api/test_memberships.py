@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.sync_api.world import World, event_ids, joined, limit
+from tests.sync_api.world import World, event_ids, joined, lazy, limit
 
 
 async def test_invite_is_in_the_invite_section_once() -> None:
@@ -248,3 +248,22 @@ async def test_full_state_repeats_invites_and_left_rooms_that_are_asked_for() ->
     assert set(section) == {left.id}
     assert section[left.id]["timeline"]["events"] == []
     assert {event["type"] for event in section[left.id]["state"]["events"]} == {"m.room.create", "m.room.member"}
+
+
+@pytest.mark.parametrize("options", [{}, {"state_after": True}, {"filter": lazy()}])
+@pytest.mark.parametrize("before", ["join", "invite", "knock"])
+async def test_how_a_membership_ended_is_part_of_the_state(options: dict[str, Any], before: str) -> None:
+    world = World()
+    room = world.room("alice")
+    room.member("bob", "bob", before)
+    worker = world.worker()
+    since = (await worker.sync("bob"))["next_batch"]
+    end = room.member("alice", "bob", "leave")
+    left = (await worker.sync("bob", since, **options))["rooms"]["leave"][room.id]
+    if "state_after" in options:
+        assert end in event_ids(left["state_after"])
+    else:
+        assert end in event_ids(left["timeline"]) + event_ids(left["state"])
+    messages = {"room": {"timeline": {"types": ["m.room.message"]}}}
+    left = (await worker.sync("bob", since, filter=messages))["rooms"]["leave"][room.id]
+    assert end in event_ids(left["state"])

@@ -293,7 +293,7 @@ def check(client: Client, room: RoomTruth, last_event_id: str) -> None:
     elif known is not None:
         assert known.section != "join"
         assert not known.pending
-        if known.section == "leave" and room.joined_since(client.name):
+        if known.section == "leave":
             client.check_left(room)
 
 
