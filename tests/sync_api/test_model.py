@@ -25,6 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from matrix_protocol.errors import MatrixError
 from service_kit.bus.memory import SeededFaults
+from sync_api.response import counting
 from tests.roomserver.scene import ALICE, BOB, CAROL, Action
 from tests.sync_api.client import Client
 from tests.sync_api.cluster import Cluster
@@ -81,6 +82,10 @@ MEMBERSHIP_CHANGES = {
 class SyncMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        # How far back is looked has tests of its own.
+        for name in ("EVENTS_MAX", "THREAD_EVENTS_MAX"):
+            self.patch.setattr(counting, name, 1000)
         self.runner = asyncio.Runner()
         self.cluster = self.run(Cluster.start())
         self.scene = self.cluster.scene
@@ -247,6 +252,7 @@ class SyncMachine(RuleBasedStateMachine):
         finally:
             self.run(self.cluster.close())
             self.runner.close()
+            self.patch.undo()
 
     async def _end(self) -> None:
         """Everything arrives; everybody asks until there is nothing new."""
@@ -254,6 +260,9 @@ class SyncMachine(RuleBasedStateMachine):
         for _ in range(3):
             await self.cluster.clock.advance(40.0)
         await asyncio.gather(*self.polls.values())
+        for client in self.clients:
+            # A first answer does not look into threads beyond what is in memory.
+            await client.sync(self.cluster.workers[0])
         last = await self._last_messages()
         await self.cluster.clock.advance(5.0)
         await self.cluster.read_ledgers()
