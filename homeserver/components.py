@@ -50,6 +50,8 @@ class Composition:
             return
         self._services: dict[str, tuple[object, Owned]] = {}
         asker = self._new_asker(roomserver, userserver)
+        if "userserver" in names:
+            self._add_profiles(asker)
         if "search" in names:
             self._add_search(asker)
         if userserver is not None:
@@ -133,6 +135,13 @@ class Composition:
         if self._grpc_address:
             self._grpc_server().add(USER_QUESTIONS, service.queries, service.holder.owns)
         return service
+
+    def _add_profiles(self, asker: Asker) -> None:
+        from satellites.profiles.service import ProfileService
+
+        kit = self._kit
+        service = ProfileService(kit.bus, kit.store, kit.clock, shards=kit.shards, worker=self._worker, asker=asker)
+        self.satellites.append(service)
 
     def _add_search(self, asker: Asker) -> None:
         from satellites.search.indexes import index_maker

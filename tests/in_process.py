@@ -21,6 +21,7 @@ import satellites.search.tables
 import userserver.tables
 from api_gateway.service import ApiGateway
 from roomserver.service import RoomserverService
+from satellites.profiles.service import ProfileService
 from satellites.search.service import SearchService
 from satellites.search.table_index import TableMessageIndex
 from service_kit.bus.memory import MemoryBus
@@ -95,6 +96,9 @@ class InProcessServer:
         users = (self.userserver.queries, self.userserver.holder)
         services: dict[str, tuple[object, Owned]] = {ROOM: rooms, USER: users}
         self.asker = local_asker(services, SHARDS, self.clock)
+        self.profiles = ProfileService(
+            self.hub.connect(), self.store, self.clock, shards=SHARDS, worker="userserver-1", asker=self.asker
+        )
         self.search = SearchService(
             self.hub.connect(),
             self.store,
@@ -130,7 +134,7 @@ class InProcessServer:
     @property
     def services(self) -> list[Service]:
         """In the order in which they start."""
-        return [self.userserver, self.roomserver, self.search, self.gateway, self.sync_api]
+        return [self.userserver, self.roomserver, self.profiles, self.search, self.gateway, self.sync_api]
 
     async def register(self, localpart: str, *, server_name: str = "", **more: object) -> Client:
         """A new account, logged in; `more` goes into the body of the request."""

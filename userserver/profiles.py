@@ -16,6 +16,8 @@ from userserver.users import User, Users
 
 PROFILE_BYTES_MAX = 64 * 1024
 """“the total profile MUST be under 64 KiB”"""
+SHOWN_IN_ROOMS = frozenset({"displayname", "avatar_url"})
+"""What member events say of their users; `satellites.profiles` brings changes there."""
 
 
 class Profiles:
@@ -44,5 +46,8 @@ class Profiles:
         # Compared as JSON: True == 1 in Python.
         changed = orjson.dumps(new, option=orjson.OPT_SORT_KEYS) != orjson.dumps(old, option=orjson.OPT_SORT_KEYS)
         if changed:
-            self._users.record(batch, user, Fact(profile=ProfileFact(profile_json=profile_json if new else b"")))
+            fact = ProfileFact(
+                profile_json=profile_json if new else b"", shown_in_rooms_changed=command.field in SHOWN_IN_ROOMS
+            )
+            self._users.record(batch, user, Fact(profile=fact))
         return UserReply(json=profile_json, matched=changed)

@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 
-from api_gateway.joined_rooms import tell_rooms_of_profile
 from api_gateway.profiles import MEMBER_FIELDS
 from api_gateway.user_identifiers import is_our_user
 from matrix_protocol.errors import (
@@ -28,7 +27,7 @@ from service_kit.hosted_servers import HostedServers
 from service_kit.http.authentication import Caller
 from service_kit.http.endpoint import Auth, endpoint
 from service_kit.rpc.commands import CommandClient
-from service_kit.rpc.pb.user_commands_pb2 import GetProfile, SetProfileField, UserCommand, UserReply
+from service_kit.rpc.pb.user_commands_pb2 import GetProfile, SetProfileField, UserCommand
 from service_kit.rpc.queries import RoomQueries
 
 EMPTY = b"{}"
@@ -83,7 +82,7 @@ async def set_profile_field(
         raise MissingParam(f"The body must have the member {key_name}")
     _check_value(key_name, body[key_name])
     command = SetProfileField(user_id=user_id, field=key_name, value_json=orjson.dumps(body[key_name]))
-    return await _change(command, users, queries)
+    return await _change(command, users)
 
 
 @endpoint(
@@ -97,7 +96,7 @@ async def delete_profile_field(
     user_id: str, key_name: str, caller: Caller, settings: Settings, users: CommandClient, queries: RoomQueries
 ) -> bytes:
     _check_may_change(user_id, key_name, caller, settings)
-    return await _change(SetProfileField(user_id=user_id, field=key_name, remove=True), users, queries)
+    return await _change(SetProfileField(user_id=user_id, field=key_name, remove=True), users)
 
 
 async def _profile(user_id: str, hosted: HostedServers, users: CommandClient) -> bytes:
@@ -106,12 +105,9 @@ async def _profile(user_id: str, hosted: HostedServers, users: CommandClient) ->
     return (await users.user(user_id, UserCommand(get_profile=GetProfile(user_id=user_id)))).json
 
 
-async def _change(command: SetProfileField, users: CommandClient, queries: RoomQueries) -> bytes:
-    reply: UserReply = await users.user(command.user_id, UserCommand(set_profile_field=command))
-    if reply.matched and command.field in MEMBER_FIELDS:
-        profile = orjson.loads(reply.json)
-        shown = {name: profile[name] for name in MEMBER_FIELDS if profile.get(name)}
-        await tell_rooms_of_profile(command.user_id, shown, users, queries)
+async def _change(command: SetProfileField, users: CommandClient) -> bytes:
+    """The rooms of the user are told by `satellites.profiles`, from the fact that this makes."""
+    await users.user(command.user_id, UserCommand(set_profile_field=command))
     return EMPTY
 
 

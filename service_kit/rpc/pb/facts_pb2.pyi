@@ -446,10 +446,12 @@ class TokenFact(_message.Message):
     def __init__(self, token_sha256: _Optional[bytes] = ..., device_id: _Optional[str] = ..., expires_at_ms: _Optional[int] = ..., is_refresh_token: _Optional[bool] = ..., replaces_sha256: _Optional[bytes] = ..., deleted: _Optional[bool] = ...) -> None: ...
 
 class ProfileFact(_message.Message):
-    __slots__ = ("profile_json",)
+    __slots__ = ("profile_json", "shown_in_rooms_changed")
     PROFILE_JSON_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_IN_ROOMS_CHANGED_FIELD_NUMBER: _ClassVar[int]
     profile_json: bytes
-    def __init__(self, profile_json: _Optional[bytes] = ...) -> None: ...
+    shown_in_rooms_changed: bool
+    def __init__(self, profile_json: _Optional[bytes] = ..., shown_in_rooms_changed: _Optional[bool] = ...) -> None: ...
 
 class AccountDataFact(_message.Message):
     __slots__ = ("room_id", "type", "content_json")

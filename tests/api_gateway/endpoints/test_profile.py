@@ -1,7 +1,5 @@
-import orjson
 import pytest
 
-from service_kit.rpc.pb.room_commands_pb2 import ChangeMembership
 from tests.api_gateway.account_gateway import AccountGateway, quoted
 from tests.api_gateway.conftest import StartGateway
 
@@ -20,21 +18,6 @@ async def test_a_field_is_set_seen_by_everybody_and_removed(gateway: AccountGate
         assert (await gateway.delete(path, token=session.token)).body == {}
     assert (await gateway.get(path)).status == 404
     assert (await gateway.get(f"profile/{ALICE}")).body == {"m.tz": "Europe/Berlin"}
-
-
-async def test_displayname_and_avatar_go_to_the_joined_rooms(gateway: AccountGateway) -> None:
-    session = await gateway.register()
-    gateway.rooms.memberships = {"!joined": "join", "!left": "leave", "!invited": "invite", "!other": "join"}
-    await gateway.put(f"profile/{ALICE}/displayname", {"displayname": "Alice"}, token=session.token)
-    assert sorted(room_id for room_id, _ in gateway.rooms.changes) == ["!joined", "!other"]
-    change = gateway.rooms.changes[0][1]
-    assert (change.sender, change.target) == ("@alice:a.example", "@alice:a.example")
-    assert change.action == ChangeMembership.UPDATE_PROFILE
-    assert orjson.loads(change.content_json) == {"displayname": "Alice"}
-    gateway.rooms.changes.clear()
-    await gateway.put(f"profile/{ALICE}/displayname", {"displayname": "Alice"}, token=session.token)
-    await gateway.put(f"profile/{ALICE}/org.example.x", {"org.example.x": 1}, token=session.token)
-    assert gateway.rooms.changes == []
 
 
 @pytest.mark.parametrize(
