@@ -34,7 +34,7 @@ from service_kit.shards import Shard, ShardMap
 from service_kit.store.interface import Put, Store
 
 BATCH_FACTS_MAX = 500
-POLL_S = 2.0
+POLL_S = 10.0
 """How often the ledger is looked at although nothing was announced."""
 GATHER_S = 0.1
 """A consumer that is not behind reads no more often than this, so that there is more than one fact to read."""

@@ -31,7 +31,7 @@ async def restart_from_nothing(server: InProcessServer, group: str) -> None:
         consumer = part.owner_of(Shard(group, number))
         assert consumer is not None
         consumer.position = 1  # a position whose facts are gone
-    await server.clock.advance(5)
+    await server.clock.advance(12)
 
 
 async def test_messages_are_found_again_and_what_was_redacted_meanwhile_is_not() -> None:

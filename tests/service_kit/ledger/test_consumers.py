@@ -163,7 +163,7 @@ async def test_a_lost_announcement_costs_some_seconds_and_no_fact(cluster: Clust
         assert consumer._subscription is not None
         await consumer._subscription.unsubscribe()
     await cluster.send(3)
-    await cluster.clock.advance(5)
+    await cluster.clock.advance(12)
     assert sum(len(taken) for taken in cluster.log.taken.values()) == 3
 
 
