@@ -78,7 +78,7 @@ class SearchQuery(msgspec.Struct):
     next_batch: str | None = None
 
 
-@endpoint("POST", "/_matrix/client/v3/search", operation="search")
+@endpoint("POST", "/_matrix/client/v3/search", operation="search", suspended=True)
 async def search(
     body: SearchBody,
     query: SearchQuery,

@@ -33,7 +33,9 @@ class SendToDeviceBody(Struct):
     """Contents by user ID and device ID; the device ID may be `*`, "meaning all known devices for the user"."""
 
 
-@endpoint("PUT", "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}", operation="sendToDevice", guests=True)
+@endpoint(
+    "PUT", "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}", operation="sendToDevice", suspended=True, guests=True
+)
 async def send_to_device(
     event_type: str,
     txn_id: str,

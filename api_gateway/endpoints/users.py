@@ -24,7 +24,7 @@ class UserSearchBody(msgspec.Struct):
     limit: int = 10
 
 
-@endpoint("POST", "/_matrix/client/v3/user_directory/search", operation="searchUserDirectory")
+@endpoint("POST", "/_matrix/client/v3/user_directory/search", operation="searchUserDirectory", suspended=True)
 async def search_user_directory(body: UserSearchBody, caller: Caller, asker: Asker, clock: Clock) -> dict[str, object]:
     if len(body.search_term) > SEARCH_TERM_CHARACTERS_MAX:
         raise InvalidParam(f"search_term may have {SEARCH_TERM_CHARACTERS_MAX} characters")
