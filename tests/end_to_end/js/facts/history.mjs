@@ -29,6 +29,8 @@ fact("lazily loaded members of old messages have their names", async () => {
     const [alice, bob] = await users("alice", "bob");
     const roomId = await roomOf(alice, bob);
     await bob.setDisplayName("Bob the First");
+    const nameInRoom = () => alice.getRoom(roomId)?.getMember(bob.getUserId())?.rawDisplayName;
+    await until("the room is told his name", () => nameInRoom() === "Bob the First");
     await bob.sendTextMessage(roomId, "long ago");
     await talk(alice, roomId, numbered(25));
     const late = await user("late");
