@@ -43,7 +43,8 @@ async def presence_events(
         # What is being spread at this moment was perhaps not noted in this view.
         known_from_ms = view.presence_from_ms = max(through_ms, table.latest_ms)
     chosen: dict[str, None] = {}
-    if after_ms:
+    if scope.since is not None:
+        # A token without a time is of before this worker, or this server, knew anybody's presence.
         if after_ms < known_from_ms:
             chosen |= dict.fromkeys([user_id async for user_id in _changed_since(scope, after_ms, table, spread)])
         for user_id, changed_at_ms in list(view.presence_news.items()):

@@ -68,6 +68,20 @@ async def test_a_waiting_client_is_woken_by_a_change_and_told_what_was_said(serv
     assert (content["presence"], content["status_msg"], content["currently_active"]) == ("unavailable", "baking", False)
 
 
+async def test_a_token_of_before_anything_was_known_loses_nobody(server: InProcessServer) -> None:
+    """As in the first second of a server, or when presence has just been switched on."""
+    alice, bob = await server.register("alice"), await server.register("bob")
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.join(room_id)
+    since = (await sync(alice))["next_batch"]
+    waiting = asyncio.create_task(sync(alice, since, timeout=5_000))
+    await sync(bob)
+    await pass_time(server, 8)
+    first = await waiting
+    later = await sync(alice, first["next_batch"])
+    assert {**told(first), **told(later)}[bob.user_id] == "online"
+
+
 async def test_set_presence_decides_what_a_sync_says_of_its_user(server: InProcessServer) -> None:
     _, (alice, bob) = await in_a_room(server, "alice", "bob")
     for wanted, expected in (("offline", {}), ("unavailable", {bob.user_id: "unavailable"})):
