@@ -68,6 +68,7 @@ class ApiGateway:
         new_rooms = NewRooms(hosted_servers, clock, settings.rooms.default_version)
         providers: dict[Any, object] = {
             Asker: asker,
+            Authentication: self._authentication,
             Bus: bus,
             Clock: clock,
             CommandClient: commands,

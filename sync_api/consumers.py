@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from service_kit.rpc.pb.facts_pb2 import ACCEPTED, Fact
 from service_kit.shards import ROOM, Shard
-from sync_api.presence.reports import PresenceReports
+from sync_api.presence.parts import Presence
 from sync_api.rooms import RoomViews
 from sync_api.sync_waiters import SyncWaiters
 from sync_api.users import UserViews
@@ -26,9 +26,9 @@ PRIVATE_RECEIPT = "m.read.private"
 
 class FactConsumer:
     def __init__(
-        self, rooms: RoomViews, users: UserViews, waiters: SyncWaiters, reports: PresenceReports | None = None
+        self, rooms: RoomViews, users: UserViews, waiters: SyncWaiters, presence: Presence | None = None
     ) -> None:
-        self._reports = reports
+        self._presence = presence
         self._rooms = rooms
         self._users = users
         self._waiters = waiters
@@ -63,8 +63,10 @@ class FactConsumer:
         event = fact.room_event
         if event.verdict != ACCEPTED:
             return
-        if self._reports is not None:
-            self._reports.active(event.sender)
+        if self._presence is not None:
+            self._presence.reports.active(event.sender)
+            if event.membership != event.prev_membership:
+                self._presence.spread.membership_changed(event.state_key, fact.room_id, event.membership)
         room = self._rooms.get(fact.room_id)
         if room is not None:
             room.apply(position, fact)

@@ -69,8 +69,7 @@ class SyncApi:
         )
         self.waiters = SyncWaiters(clock, waiting_max=limits.waiting_max)
         self.presence = self._new_presence(settings, commands, asker, bus, shards, clock)
-        reports = None if self.presence is None else self.presence.reports
-        self._consumer = FactConsumer(self.rooms, self.users, self.waiters, reports)
+        self._consumer = FactConsumer(self.rooms, self.users, self.waiters, self.presence)
         self.syncs = Syncs(
             self.rooms,
             self.users,

@@ -26,7 +26,14 @@ class MutualRoomsQuery(msgspec.Struct):
     from_: str | None = msgspec.field(default=None, name="from")
 
 
-@endpoint("GET", "/_matrix/client/v1/mutual_rooms", operation="getMutualRooms", rate_limit=DIRECTORY)
+# The alias is the name from before version 1.19, the only one that matrix-js-sdk knows.
+@endpoint(
+    "GET",
+    "/_matrix/client/v1/mutual_rooms",
+    operation="getMutualRooms",
+    rate_limit=DIRECTORY,
+    aliases=("/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms",),
+)
 async def get_mutual_rooms(query: MutualRoomsQuery, caller: Caller, queries: RoomQueries) -> bytes:
     """A token names the last room of the page before, in the order of the IDs: it never expires."""
     # "400: […] the `user_id` parameter was missing, non-compliant, or was the sender's own user ID."

@@ -10,6 +10,7 @@ SPECIFICATION_VERSIONS = tuple(f"v1.{minor}" for minor in range(1, 20))
 
 UNSTABLE_FEATURES = {
     "org.matrix.msc4140": True,  # delayed events
+    "uk.half-shot.msc2666.query_mutual_rooms": True,  # by its name from before it was specified
     "org.matrix.msc4222": True,  # `state_after` in /sync, by its name from before version 1.16
 }
 

@@ -192,9 +192,16 @@ class Authentication:
         for digest in revoked.token_sha256:
             self._known.pop(digest, None)
         if revoked.account_changed:  # seldom: somebody was locked, suspended, or is no guest any more
-            self._forget_user(revoked.user_id)
+            self.forget_user(revoked.user_id)
 
-    def _forget_user(self, user_id: str) -> None:
+    def forget(self, caller: Caller) -> None:
+        """Their token has just ended, and whoever ended it is about to be told: before the broadcast comes, perhaps."""
+        self._generation += 1
+        self._known.pop(caller.token_sha256, None)
+
+    def forget_user(self, user_id: str) -> None:
+        """All of the user's tokens are to be looked up again."""
+        self._generation += 1
         for digest in [digest for digest, known in self._known.items() if known.caller.user_id == user_id]:
             del self._known[digest]
 

@@ -34,7 +34,7 @@ QUEUE_MAX = 100
 """Messages; when more wait, something is missed, and asked for as a whole."""
 REMEMBERED_USERS_MAX = 20_000
 REMEMBERED_S = 300.0
-"""A room that somebody joins is noticed by others' presence after so long at the latest."""
+"""Of a user whose joins and leaves are not heard of here: rooms that nobody of this worker is in."""
 SIZES_MAX = 20_000
 NEWS_MAX = 1000
 """In one view; more than that, and the client is told of everybody anew."""
@@ -91,6 +91,14 @@ class PresenceSpread:
             if len(self._rooms_of) > REMEMBERED_USERS_MAX:
                 self._rooms_of.popitem(last=False)
         return frozenset([room_id for room_id in room_ids if await self._is_small(room_id)])
+
+    def membership_changed(self, user_id: str, room_id: str, membership: str) -> None:
+        """In a room that this worker follows: what is remembered of the user's rooms stays right."""
+        known = self._rooms_of.get(user_id)
+        if known is not None:
+            until_s, room_ids = known
+            changed = room_ids | {room_id} if membership == "join" else room_ids - {room_id}
+            self._rooms_of[user_id] = (until_s, changed)
 
     # --- what comes in
 

@@ -135,6 +135,7 @@ class AccountGateway:
         validation = EmailValidation(settings, commands, third_party_ids, CODES)
         identifiers = LoginIdentifiers(third_party_ids)
         providers: dict[Any, object] = {
+            Authentication: self.authentication,
             Clock: cluster.clock,
             CommandClient: commands,
             OpenIdTokens: OpenIdTokens(hosted, cluster.clock),

@@ -82,6 +82,26 @@ async def test_a_token_of_before_anything_was_known_loses_nobody(server: InProce
     assert {**told(first), **told(later)}[bob.user_id] == "online"
 
 
+async def test_who_comes_into_a_room_after_being_seen_elsewhere_is_seen_there_too(server: InProcessServer) -> None:
+    _, (alice, bob) = await in_a_room(server, "alice", "bob")
+    carol = await server.register("carol")
+    other = await carol.create_room(preset="public_chat")
+    await sync(carol)
+    await sync(alice)
+    await sync(bob)  # his rooms are remembered, the other is not among them
+    await pass_time(server, 3)
+    await bob.join(other)
+    since = (await sync(carol))["next_batch"]
+    await bob.put(f"/presence/{bob.user_id}/status", {"presence": "unavailable"}, expect=200)
+    await pass_time(server, 3)
+    seen = await sync(carol, since)
+    assert told(seen)[bob.user_id] == "unavailable"
+    await bob.post(f"/rooms/{other}/leave", {}, expect=200)
+    await bob.put(f"/presence/{bob.user_id}/status", {"presence": "online"}, expect=200)
+    await pass_time(server, 3)
+    assert bob.user_id not in told(await sync(carol, seen["next_batch"]))
+
+
 async def test_set_presence_decides_what_a_sync_says_of_its_user(server: InProcessServer) -> None:
     _, (alice, bob) = await in_a_room(server, "alice", "bob")
     for wanted, expected in (("offline", {}), ("unavailable", {bob.user_id: "unavailable"})):

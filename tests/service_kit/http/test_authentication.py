@@ -149,6 +149,15 @@ async def test_revoked_token_is_forgotten(scene: Scene) -> None:
     assert scene.authentication.cached(TOKEN) is None
 
 
+async def test_a_token_that_was_ended_here_is_forgotten_before_the_broadcast_comes(scene: Scene) -> None:
+    caller = await scene.authentication.caller_of(TOKEN)
+    scene.authentication.forget(caller)
+    assert scene.authentication.cached(TOKEN) is None
+    await scene.authentication.caller_of(TOKEN)
+    scene.authentication.forget_user("@a:b")
+    assert scene.authentication.cached(TOKEN) is None
+
+
 async def test_answer_from_before_a_revocation_is_not_remembered(scene: Scene) -> None:
     scene.users.before_answer = lambda: scene.revoke(TOKEN)
     await scene.authentication.caller_of(TOKEN)

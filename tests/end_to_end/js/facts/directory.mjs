@@ -118,3 +118,10 @@ fact("people are found by name where one shares a room with them", async () => {
     assert.equal(results.limited, false);
     assert.equal(results.results.find((each) => each.user_id === found.getUserId()).display_name, name);
 });
+
+fact("two people see which rooms they share", async () => {
+    const [alice, bob] = await users("alice", "bob");
+    const shared = await roomOf(alice, bob);
+    await roomOf(alice);
+    assert.deepEqual(await alice._unstable_getSharedRooms(bob.getUserId()), [shared]);
+});
