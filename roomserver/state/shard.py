@@ -173,10 +173,13 @@ class OwnedShard:
 
     async def read_written(self, table: Table[RowT], key: Key) -> RowT | None:
         """A row that a client may know to be there: it may hear of something before the tables have it."""
-        row = await self.store.get(table, key)
         progress = self._progress
-        if row is None and progress.applied_position < progress.committed_position:
-            await progress.wait_applied(progress.committed_position)
+        # Asked before the reading: what is applied while it goes on may be missing from it.
+        committed_position = progress.committed_position
+        is_behind = progress.applied_position < committed_position
+        row = await self.store.get(table, key)
+        if row is None and is_behind:
+            await progress.wait_applied(committed_position)
             row = await self.store.get(table, key)
         return row
 

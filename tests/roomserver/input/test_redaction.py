@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import orjson
 import pytest
 
@@ -9,7 +12,7 @@ from matrix_protocol.errors import Forbidden, MissingParam, NotFound
 from matrix_protocol.events.format import pdu_from_parts
 from matrix_protocol.events.hashes import event_id_of
 from matrix_protocol.room_versions import ROOM_VERSIONS
-from roomserver.tables import CURRENT_STATE_BY_ROOM
+from roomserver.tables import CURRENT_STATE_BY_ROOM, EVENTS_BY_ID
 from service_kit.rpc.pb.room_queries_pb2 import EventRequest
 from tests.roomserver.scene import ALICE, BOB, CAROL, Scene
 
@@ -31,6 +34,30 @@ async def test_a_redacted_message_loses_its_content(scene: Scene, version: str) 
     assert b"secret" not in row.client_json + row.federation_json
     rules = ROOM_VERSIONS[version]
     assert event_id_of(pdu_from_parts(row.client_json, row.federation_json, rules), rules) == event_id
+
+
+async def test_an_event_is_found_although_its_row_is_written_while_it_is_looked_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room_id = await scene.create_room()
+    await scene.settle()
+    read, write, is_read = scene.store.get, scene.store.write, asyncio.Event()
+
+    async def write_later(writes: Any, *, as_of: int | None = None) -> None:
+        await is_read.wait()
+        await write(writes, as_of=as_of)
+
+    async def read_slowly(table: Any, key: Any) -> Any:
+        row = await read(table, key)
+        if table is EVENTS_BY_ID:
+            is_read.set()
+            await scene.settle()
+        return row
+
+    monkeypatch.setattr(scene.store, "write", write_later)
+    event_id = await scene.send(ALICE, room_id)
+    monkeypatch.setattr(scene.store, "get", read_slowly)
+    await scene.redact(ALICE, room_id, event_id)
 
 
 async def test_a_redacted_message_keeps_its_row_otherwise(scene: Scene) -> None:
