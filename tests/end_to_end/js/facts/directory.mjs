@@ -120,8 +120,8 @@ fact("people are found by name where one shares a room with them", async () => {
 });
 
 fact("two people see which rooms they share", async () => {
-    const [alice, bob] = await users("alice", "bob");
-    const shared = await roomOf(alice, bob);
-    await roomOf(alice);
-    assert.deepEqual(await alice._unstable_getSharedRooms(bob.getUserId()), [shared]);
+    const [one, other] = [await user("one"), await user("other")];
+    const shared = await roomOf(one, other);
+    await roomOf(one);
+    assert.deepEqual(await one._unstable_getSharedRooms(other.getUserId()), [shared]);
 });
