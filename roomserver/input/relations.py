@@ -165,17 +165,18 @@ async def prepare_loss(shard: OwnedShard, row: TimelineRow) -> PreparedLoss | No
     ancestors = await _ancestors(shard, row.room_id, relation, child)
     if not ancestors:
         return None
+    parent = ancestors[0]
+    # Asked before anything is read: a change from then on is one that the rows read below may lack.
+    known_at = parent.family_positions[_family(relation)]
     await shard.wait_applied(max(parent.last_position for parent in ancestors))
     chunks = []
-    for depth, parent in enumerate(ancestors):
-        chunk = await _chunk_of(shard, parent, INDIRECT if depth else _family(relation), row.position)
+    for depth, ancestor in enumerate(ancestors):
+        chunk = await _chunk_of(shard, ancestor, INDIRECT if depth else _family(relation), row.position)
         if chunk is None:
             break  # it was not recorded: the event is older than relations are
         chunks.append(chunk)
     if not chunks:
         return None
-    parent = ancestors[0]
-    known_at = parent.family_positions[_family(relation)]
     former = None
     if relation.rel_type in (THREAD, REPLACE):
         former = await _latest_but(shard, parent, _family(relation), row.position)

@@ -119,8 +119,7 @@ async def test_shards_on_cassandra_move_when_a_roomserver_dies(server: PlexusSer
 @pytest.mark.parametrize("server", [TWO_ROOMSERVERS], indirect=True)
 async def test_relations_on_cassandra_survive_a_killed_roomserver(server: PlexusServer) -> None:
     server.start()
-    # A known flaw: seen once, where tables are written later, after a redaction beside other replies.
-    await assert_relations_survive_a_killed_roomserver(server, latest_is_exact=False)
+    await assert_relations_survive_a_killed_roomserver(server)
 
 
 @pytest.mark.parametrize("server", [TWO_ROOMSERVERS], indirect=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -218,3 +219,36 @@ async def test_closest_event_is_found_although_times_come_in_no_order(scene: Sce
             assert await closest(later - 0.5, backwards=True) == event_id
     with pytest.raises(NotFound):
         await closest(91, backwards=False)
+
+
+async def test_the_latest_reply_is_one_that_stands_although_two_are_redacted_at_once(
+    scene: Scene, room_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = await scene.send(ALICE, room_id)
+    first, second, third = [await scene.send(BOB, room_id, relating("m.thread", root)) for _ in range(3)]
+    await scene.settle()
+    get, scan, write = scene.store.get, scene.store.scan, scene.store.write
+    is_redacted, may_write = asyncio.Event(), asyncio.Event()
+
+    async def write_later(writes: Any, *, as_of: int | None = None) -> None:
+        await may_write.wait()
+        await write(writes, as_of=as_of)
+
+    async def redact_another_meanwhile(table: Any, key: Any) -> Any:
+        if table is RELATIONS_BY_EVENT and not is_redacted.is_set():
+            is_redacted.set()
+            await scene.redact(BOB, room_id, second)
+        return await get(table, key)
+
+    async def scan_before_it_is_written(table: Any, *args: Any, **more: Any) -> Any:
+        rows = await scan(table, *args, **more)
+        if table is RELATIONS_BY_EVENT and is_redacted.is_set():
+            may_write.set()
+        return rows
+
+    monkeypatch.setattr(scene.store, "write", write_later)
+    monkeypatch.setattr(scene.store, "get", redact_another_meanwhile)
+    monkeypatch.setattr(scene.store, "scan", scan_before_it_is_written)
+    await scene.redact(BOB, room_id, third)
+    monkeypatch.undo()
+    assert (await aggregate(scene, room_id, root)).latest_reply.event_id == first
